@@ -5,4 +5,5 @@ pub mod config;
 pub mod decide;
 pub mod finding;
 pub mod model;
+pub mod policy;
 pub mod source;

@@ -276,6 +276,12 @@ impl Ranges {
     }
 }
 
+impl Default for Ranges {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl From<Range> for Ranges {
     fn from(range: Range) -> Self {
         Self(Store::One([range]))

@@ -1,0 +1,153 @@
+//! In: a policy as YAML, and what was read from configs. Out: findings: which requirements hold, and if not, why.
+//!
+//! ```text
+//! yaml -> parse -> Policy ─┐
+//! configs -> Reading ──────┴─ ask -> decide -> check -> Report
+//! ```
+//!
+//! The engine knows no service: everything it says about one comes from the policy. Invariants: a broken policy is a
+//! list of errors with places, never a panic; a requirement passes only where every flow that it asks for is proved to
+//! pass for every client.
+
+mod parameters;
+mod syntax;
+mod yaml;
+
+use crate::config::{Facts, Files, Input, Kind, Reading};
+use crate::finding::Report;
+use crate::model::Ranges;
+use crate::source::{FileId, Sources, Span};
+
+pub use syntax::{
+    Alternative, Breadth, Condition, Demand, Destination, Expected, Parameter, ParameterKind,
+    ParameterValue, Policy, PolicyTest, Probe, ProbeGroup, Reach, Requirement, Resolve, Service,
+    SettingDemand, SettingTest, Summary, TestConfig,
+};
+
+/// The policies that come with the program: name and text.
+pub const BUILTINS: &[(&str, &str)] = &[("chime", "schema: gatelint.policy/v1\n")];
+
+/// What is wrong with a policy, a parameter or a network file, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PolicyError {
+    /// The place; `None` for values that come from the command line.
+    pub span: Option<Span>,
+    /// In words, no full stop.
+    pub message: String,
+    /// What to do (`did you mean "clients"?`).
+    pub help: Option<String>,
+}
+
+/// The published address ranges that policies name by service.
+#[derive(Debug, Clone, Default)]
+pub struct Networks {
+    /// When they were published.
+    pub date: Option<String>,
+}
+
+/// One config, read.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its file.
+    pub input: Input<'a>,
+    /// Its dialect.
+    pub kind: &'static Kind,
+    /// Why it was taken for that kind.
+    pub why: &'a str,
+    /// What was read.
+    pub reading: &'a Reading,
+}
+
+/// What judging needs beside policies and configs.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// For lines and text.
+    pub sources: &'a Sources,
+    /// For reading a config again with a fix applied.
+    pub files: &'a dyn Files,
+    /// As given to the readers.
+    pub facts: &'a Facts,
+    /// Clients declared on the command line or in the project's config: as written, and what they cover.
+    pub clients: Option<&'a (Vec<String>, Ranges)>,
+    /// Whether fixes are looked for.
+    pub fixes: bool,
+}
+
+/// A builtin policy, added to the sources; `None` where there is none with this name.
+pub fn builtin(
+    sources: &Sources,
+    name: &str,
+    networks: &Networks,
+) -> Option<Result<Policy, Vec<PolicyError>>> {
+    let (name, text) = BUILTINS.iter().find(|(known, _)| *known == name)?;
+    let file = sources
+        .add(format!("builtin:{name}"), text.as_bytes().to_vec())
+        .ok()?;
+    Some(parse(sources, file, networks))
+}
+
+/// Reads a policy.
+pub fn parse(
+    sources: &Sources,
+    file: FileId,
+    _networks: &Networks,
+) -> Result<Policy, Vec<PolicyError>> {
+    let text = String::from_utf8_lossy(&sources.file(file).bytes).into_owned();
+    let (span, message) = match yaml::read(file, &text) {
+        Ok(tree) => (
+            tree.span,
+            format!("a policy is not {} yet", tree.value.what()),
+        ),
+        Err(error) => (error.span, error.value),
+    };
+    Err(vec![PolicyError {
+        span: Some(span),
+        message,
+        help: None,
+    }])
+}
+
+/// Judges every requirement of every policy at every config.
+pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_>) -> Report {
+    let _ = (policies, subjects, context.fixes);
+    Report::default()
+}
+
+/// What `gatelint test` tells of one policy test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The test's name.
+    pub name: String,
+    /// Where it stands.
+    pub span: Span,
+    /// What was not as expected, each in one line; empty where the test passes.
+    pub problems: Vec<String>,
+}
+
+/// What `gatelint test` tells of one policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TestReport {
+    /// In the order of the file.
+    pub results: Vec<TestResult>,
+    /// Requirements that no test shows failing.
+    pub without_failing_test: Vec<String>,
+}
+
+/// Runs a policy's tests. `files` opens the configs that tests name, seen from the policy's file.
+pub fn test(policy: &Policy, networks: &Networks, files: &dyn Files) -> TestReport {
+    let _ = (policy, networks, files);
+    TestReport::default()
+}
+
+impl Networks {
+    /// The snapshot that comes with the program.
+    pub fn embedded() -> Self {
+        Self::default()
+    }
+
+    /// Reads a network file: the project's own form, or a downloaded `ip-ranges.json`.
+    pub fn read(_sources: &Sources, _file: FileId) -> Result<Self, Vec<PolicyError>> {
+        Ok(Self::default())
+    }
+}
