@@ -89,7 +89,7 @@ impl Lang {
             row
         });
         Self::from_rows(
-            rows.collect(),
+            &rows.collect::<Vec<_>>(),
             (0..=sink).map(|state| state == end).collect(),
         )
     }
@@ -209,11 +209,11 @@ impl Lang {
             rows.push(row);
             accepts.push(dfa.is_match_state(dfa.next_eoi_state(state)));
         }
-        Ok(Self::from_rows(rows, accepts))
+        Ok(Self::from_rows(&rows, accepts))
     }
 
     /// From a complete table over all 256 bytes.
-    fn from_rows(rows: Vec<Vec<u32>>, accepts: Vec<bool>) -> Self {
+    fn from_rows(rows: &[Vec<u32>], accepts: Vec<bool>) -> Self {
         let mut columns: HashMap<Vec<u32>, u8> = HashMap::new();
         let mut representatives = Vec::new();
         let classes: Vec<u8> = (0..256usize)
@@ -238,7 +238,7 @@ impl Lang {
                     .map(|byte| row.get(*byte).copied().unwrap_or(0))
             })
             .collect();
-        Self::minimal(Dfa {
+        Self::minimal(&Dfa {
             classes: classes.into(),
             width,
             next,
@@ -247,7 +247,7 @@ impl Lang {
     }
 
     /// Moore's partition refinement, then numbering by breadth-first order, then the coarsest byte classes.
-    fn minimal(dfa: Dfa) -> Self {
+    fn minimal(dfa: &Dfa) -> Self {
         let count = dfa.accepts.len();
         let mut block: Vec<u32> = dfa
             .accepts
@@ -359,7 +359,7 @@ impl Lang {
             }
             accepts.push(combine(left.accepts(a), right.accepts(b)));
         }
-        Ok(Self::minimal(Dfa {
+        Ok(Self::minimal(&Dfa {
             classes: classes.into(),
             width: representatives.len(),
             next: next.into(),
@@ -412,7 +412,7 @@ impl Lang {
         let accepts = (0..dfa.accepts.len())
             .map(|state| dfa.accepts(dfa.run(state, suffix)))
             .collect();
-        Self::minimal(Dfa {
+        Self::minimal(&Dfa {
             classes: dfa.classes.clone(),
             width: dfa.width,
             next: dfa.next.clone(),
@@ -432,7 +432,7 @@ impl Lang {
         next.extend(dfa.next.iter().map(|state| state + 1));
         let mut accepts = vec![dfa.accepts(start)];
         accepts.extend(dfa.accepts.iter());
-        Self::minimal(Dfa {
+        Self::minimal(&Dfa {
             classes: dfa.classes.clone(),
             width: dfa.width,
             next: next.into(),
