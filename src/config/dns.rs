@@ -1,0 +1,484 @@
+//! In: what a resolver's lowering learnt about EDNS0, sizes, transports and names. Out: the settings and facts of a
+//! reading, and gates whose stages every resolver kind shares.
+//!
+//! A lookup passes up to four stages, in this order: [`ACCESS`] (may this client ask), [`NAMES`] (what the resolver
+//! answers by itself), [`UPSTREAM`] (whom it asks), [`ANSWERS`] (what it lets through). A rule that allows leaves its
+//! stage for the next one, so an exemption is an allow. A gate tests [`Dim::Host`] (the name asked for), [`Dim::QueryType`],
+//! [`Dim::Source`] (the client), [`Dim::Alias`] (the CNAME target of the answer; the empty word where there is none) and
+//! the answer's addresses through [`crate::model::Test::AnyAddress`].
+//!
+//! Invariants: setting names are fixed, policies ask for them; no value here is a guess: what a file does not tell is
+//! [`Known::Unknown`] with its reason.
+
+use super::{FactValue, Reading, Setting, SettingValue};
+use crate::model::{
+    ChainId, Denial, Dim, DomainScope, Edge, Effect, Fallback, Gate, Guard, Onward, Ranges, Rule,
+    Stage, StageId, Step, Test, TextSet,
+};
+use crate::source::{Span, Spanned};
+
+/// Stage: may this client ask.
+pub(super) const ACCESS: &str = "access";
+/// Stage: what the resolver answers by itself.
+pub(super) const NAMES: &str = "names";
+/// Stage: whom the resolver asks.
+pub(super) const UPSTREAM: &str = "upstream";
+/// Stage: which answers it lets through.
+pub(super) const ANSWERS: &str = "answers";
+
+/// Record type A (RFC 1035, 3.2.2).
+pub(super) const TYPE_A: u128 = 1;
+/// Record type AAAA (RFC 3596, 2.1).
+pub(super) const TYPE_AAAA: u128 = 28;
+
+/// What a reply may have without EDNS0 (RFC 1035, 4.2.1).
+pub(super) const PLAIN_UDP: u64 = 512;
+
+/// Something that the file settles, does not concern, or leaves open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known<T> {
+    /// This.
+    Is(T),
+    /// Does not apply: no UDP on this hop, nothing is asked upstream.
+    Moot,
+    /// Not known; why, completing "cannot tell without ...".
+    Unknown(String),
+}
+
+/// A value with the line that decides it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held<T> {
+    /// What it is.
+    pub(super) value: Known<T>,
+    /// The line that decides; `None` for a built-in default.
+    pub(super) span: Option<Span>,
+    /// Why it is so, as a clause: "`edns-buffer-size: 512` sets it", "the default since 1.12".
+    pub(super) why: String,
+    /// Lines that look as if they decided but do not, each with what is wrong with it.
+    pub(super) ignored: Vec<Spanned<String>>,
+}
+
+impl<T> Held<T> {
+    /// A built-in default.
+    pub(super) fn default_is(value: T, why: impl Into<String>) -> Self {
+        Self {
+            value: Known::Is(value),
+            span: None,
+            why: why.into(),
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Set by a line.
+    pub(super) fn set(value: T, span: Span, why: impl Into<String>) -> Self {
+        Self {
+            value: Known::Is(value),
+            span: Some(span),
+            why: why.into(),
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Does not apply.
+    pub(super) fn moot(span: Option<Span>, why: impl Into<String>) -> Self {
+        Self {
+            value: Known::Moot,
+            span,
+            why: why.into(),
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Cannot be known; `missing` completes "cannot tell without ...".
+    pub(super) fn unknown(span: Option<Span>, missing: impl Into<String>) -> Self {
+        let missing = missing.into();
+        Self {
+            why: format!("it depends on {missing}"),
+            value: Known::Unknown(missing),
+            span,
+            ignored: Vec::new(),
+        }
+    }
+
+    fn map(&self, value: impl FnOnce(&T) -> SettingValue) -> SettingValue {
+        match &self.value {
+            Known::Is(known) => value(known),
+            Known::Moot => SettingValue::NotApplicable,
+            Known::Unknown(missing) => SettingValue::Unknown(missing.clone()),
+        }
+    }
+
+    fn setting(&self, name: &'static str, value: impl FnOnce(&T) -> SettingValue) -> Setting {
+        Setting {
+            name,
+            value: self.map(value),
+            span: self.span,
+            why: self.why.clone(),
+            ignored: self.ignored.clone(),
+        }
+    }
+}
+
+/// Whether queries to the upstream (of a stub: to its nameserver) carry an OPT record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edns0 {
+    /// All do.
+    Always,
+    /// None does.
+    Never,
+    /// Those whose client sent one: a transparent forwarder.
+    IfClient,
+    /// Some do: it depends on the server asked.
+    Sometimes,
+}
+
+/// A resolver's EDNS0 and transport, hop by hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Behaviour {
+    /// Towards the upstream; [`Known::Moot`] where nothing is ever asked upstream.
+    pub(super) edns0: Held<Edns0>,
+    /// The sizes advertised upstream, ascending.
+    pub(super) upstream_sizes: Held<Vec<u64>>,
+    /// The size in the OPT of replies to clients; moot for a stub.
+    pub(super) client_size: Held<u64>,
+    /// The largest reply that passes over UDP without truncation: towards an EDNS0 client, for a stub from its
+    /// nameserver; 0: none at all.
+    pub(super) max_reply: Held<u64>,
+    /// Whether TCP works towards clients and upstream, as far as this program decides it.
+    pub(super) tcp: Held<bool>,
+    /// How many nameservers or forwarders are used; moot where it iterates from the root.
+    pub(super) nameservers: Held<u64>,
+    /// Whether a line of the file can change the sizes. Where none can, the sizes are facts but no requirement can be
+    /// about them.
+    pub(super) sizes_are_settable: bool,
+}
+
+impl Behaviour {
+    /// Puts the settings and facts of the machine contract into a reading.
+    pub(super) fn report(&self, reading: &mut Reading) {
+        let size = |size: &u64| {
+            if self.sizes_are_settable {
+                SettingValue::Number(*size)
+            } else {
+                SettingValue::NotApplicable
+            }
+        };
+        reading.settings.extend([
+            self.edns0.setting("dns.edns0", |edns0| match edns0 {
+                Edns0::Always => SettingValue::On,
+                Edns0::Never | Edns0::Sometimes => SettingValue::Off,
+                Edns0::IfClient => SettingValue::PassesThrough,
+            }),
+            self.upstream_sizes
+                .setting("dns.edns0.upstream-size", |sizes| {
+                    sizes.first().map_or(SettingValue::NotApplicable, size)
+                }),
+            self.client_size.setting("dns.edns0.client-size", size),
+            self.max_reply.setting("dns.udp.max-reply", size),
+            self.tcp.setting("dns.tcp", |works| {
+                if *works {
+                    SettingValue::On
+                } else {
+                    SettingValue::Off
+                }
+            }),
+            self.nameservers
+                .setting("dns.nameservers", |count| SettingValue::Number(*count)),
+        ]);
+        let word = |text: &str| FactValue::Word(text.to_owned());
+        reading.facts.extend([
+            (
+                "dns.edns0.upstream".to_owned(),
+                match &self.edns0.value {
+                    Known::Is(Edns0::Always) => word("always"),
+                    Known::Is(Edns0::Never) => word("never"),
+                    Known::Is(Edns0::IfClient) => word("if-client"),
+                    Known::Is(Edns0::Sometimes) => word("sometimes"),
+                    Known::Moot => word("none-sent"),
+                    Known::Unknown(_) => FactValue::Unknown,
+                },
+            ),
+            (
+                "dns.edns0.upstream-size".to_owned(),
+                match &self.upstream_sizes.value {
+                    Known::Is(sizes) => FactValue::Numbers(sizes.clone()),
+                    Known::Moot => FactValue::Numbers(Vec::new()),
+                    Known::Unknown(_) => FactValue::Unknown,
+                },
+            ),
+            (
+                "dns.edns0.client-size".to_owned(),
+                number(&self.client_size),
+            ),
+            ("dns.udp.max-reply".to_owned(), number(&self.max_reply)),
+            (
+                "dns.tcp".to_owned(),
+                match &self.tcp.value {
+                    Known::Is(true) => word("ok"),
+                    Known::Is(false) => word("no"),
+                    Known::Moot | Known::Unknown(_) => FactValue::Unknown,
+                },
+            ),
+        ]);
+    }
+}
+
+fn number(held: &Held<u64>) -> FactValue {
+    match &held.value {
+        Known::Is(value) => FactValue::Number(*value),
+        Known::Moot | Known::Unknown(_) => FactValue::Unknown,
+    }
+}
+
+/// One entry of a table in which the deepest name wins.
+#[derive(Debug, Clone)]
+pub(super) struct ZoneRule {
+    /// The zone, in any case, with or without outer dots; empty is the root.
+    pub(super) name: String,
+    /// The name itself, what lies below it, or both.
+    pub(super) scope: DomainScope,
+    /// What else must hold.
+    pub(super) also: Option<Guard>,
+    /// What happens.
+    pub(super) step: Step,
+    /// Where it is written.
+    pub(super) span: Span,
+}
+
+/// A chain in which the deepest name wins, whatever the order of the entries; of one name the exact entry comes first,
+/// then what lies below, then the tree. Entries of the same name and scope keep their order, so the first one wins:
+/// dialects in which the last one wins pass it first.
+pub(super) fn deepest_first(gate: &mut Gate, name: &str, zones: Vec<ZoneRule>) -> ChainId {
+    let chain = gate.chain(name);
+    let mut zones: Vec<(usize, ZoneRule)> = zones
+        .into_iter()
+        .map(|zone| (depth(&zone.name), zone))
+        .collect();
+    zones.sort_by(|(deep, a), (deeper, b)| deeper.cmp(deep).then(a.scope.cmp(&b.scope)));
+    for (_, zone) in zones {
+        let guard = host(gate, &zone.name, zone.scope);
+        let guard = match zone.also {
+            Some(also) => Guard::All(vec![guard, also]),
+            None => guard,
+        };
+        gate.rule(
+            chain,
+            Rule {
+                guard,
+                step: zone.step,
+                span: zone.span,
+            },
+        );
+    }
+    chain
+}
+
+/// How many labels a name has.
+fn depth(name: &str) -> usize {
+    let name = name.trim_matches('.');
+    if name.is_empty() {
+        0
+    } else {
+        name.split('.').count()
+    }
+}
+
+/// The name asked for lies there.
+pub(super) fn host(gate: &mut Gate, name: &str, scope: DomainScope) -> Guard {
+    if scope == DomainScope::Tree && name.trim_matches('.').is_empty() {
+        return Guard::Always;
+    }
+    let text = gate.text(TextSet::domain(name, scope));
+    Guard::Is(Test::Text(Dim::Host, text))
+}
+
+/// The CNAME target of the answer lies there.
+pub(super) fn alias(gate: &mut Gate, name: &str, scope: DomainScope) -> Guard {
+    let text = gate.text(TextSet::domain(name, scope));
+    Guard::Is(Test::Text(Dim::Alias, text))
+}
+
+/// The record type asked for is one of these.
+pub(super) fn query_type(types: impl IntoIterator<Item = u128>) -> Guard {
+    Guard::number(Dim::QueryType, types.into_iter().collect::<Ranges>())
+}
+
+/// Some address of the answer lies there.
+pub(super) fn any_address(addresses: Ranges) -> Guard {
+    Guard::Is(Test::AnyAddress(addresses))
+}
+
+/// Every address of the answer lies there: what strips addresses leaves none.
+pub(super) fn every_address(addresses: &Ranges) -> Guard {
+    Guard::Is(Test::AnyAddress(addresses.complement())).negated()
+}
+
+/// A denial, shorter.
+pub(super) fn deny(denial: Denial) -> Step {
+    Step::Decide(Effect::Deny(denial))
+}
+
+/// An exemption: on to the next stage.
+pub(super) fn allow() -> Step {
+    Step::Decide(Effect::Allow)
+}
+
+/// A stage of the way: [`ACCESS`], [`NAMES`], [`UPSTREAM`] or [`ANSWERS`].
+#[derive(Debug, Clone)]
+pub(super) struct Hop {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What it asks.
+    pub(super) chain: ChainId,
+    /// What happens to lookups that the chain does not decide.
+    pub(super) fallback: Effect,
+    /// Where that is written.
+    pub(super) span: Option<Span>,
+    /// In words: "names that no zone covers are asked upstream".
+    pub(super) text: String,
+}
+
+/// Puts stages into a gate, each leading to the next.
+pub(super) fn way(gate: &mut Gate, hops: Vec<Hop>) {
+    let last = hops.len().saturating_sub(1);
+    for (index, hop) in hops.into_iter().enumerate() {
+        let next = u32::try_from(gate.stages.len() + 1).unwrap_or(u32::MAX);
+        let edges = if index == last {
+            Vec::new()
+        } else {
+            vec![Edge {
+                guard: Guard::Always,
+                to: Onward::Stage(StageId(next)),
+            }]
+        };
+        gate.stage(Stage {
+            name: hop.name.to_owned(),
+            enter: Vec::new(),
+            chain: Some(hop.chain),
+            fallback: Fallback {
+                effect: hop.fallback,
+                span: hop.span,
+                text: hop.text,
+            },
+            edges,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Layer;
+    use crate::source::Sources;
+
+    fn zone(name: &str, scope: DomainScope, span: Span) -> ZoneRule {
+        ZoneRule {
+            name: name.to_owned(),
+            scope,
+            also: None,
+            step: deny(Denial::NxDomain),
+            span,
+        }
+    }
+
+    fn span() -> Span {
+        let file = Sources::new().add("x", b"x".to_vec()).unwrap();
+        Span::new(file, 0, 1)
+    }
+
+    #[test]
+    fn deeper_zones_come_first_and_the_root_last() {
+        let mut gate = Gate::new("x", Layer::Lookup);
+        let at = |start: usize| Span {
+            start: u32::try_from(start).unwrap(),
+            end: u32::try_from(start).unwrap(),
+            ..span()
+        };
+        let chain = deepest_first(
+            &mut gate,
+            "zones",
+            vec![
+                zone(".", DomainScope::Tree, at(0)),
+                zone("aws.", DomainScope::Tree, at(1)),
+                zone("b.chime.aws", DomainScope::Tree, at(2)),
+                zone("chime.aws", DomainScope::Tree, at(3)),
+                zone("B.chime.aws", DomainScope::Exact, at(4)),
+                zone("chime.aws", DomainScope::Tree, at(5)),
+            ],
+        );
+        let order: Vec<u32> = gate.chains[chain.0 as usize]
+            .rules
+            .iter()
+            .map(|rule| rule.span.start)
+            .collect();
+        assert_eq!(order, [4, 2, 3, 5, 1, 0]);
+        assert_eq!(
+            gate.chains[0].rules.last().map(|rule| rule.guard.clone()),
+            Some(Guard::Always)
+        );
+    }
+
+    #[test]
+    fn a_hundred_thousand_zones_are_a_rule_each() {
+        let mut gate = Gate::new("x", Layer::Lookup);
+        let at = span();
+        let zones = (0..100_000)
+            .map(|n| {
+                zone(
+                    &format!("ads{n}.example{}.com", n % 977),
+                    DomainScope::Tree,
+                    at,
+                )
+            })
+            .collect();
+        let chain = deepest_first(&mut gate, "zones", zones);
+        assert_eq!(gate.chains[chain.0 as usize].rules.len(), 100_000);
+    }
+
+    #[test]
+    fn a_way_leads_from_stage_to_stage() {
+        let mut gate = Gate::new("x", Layer::Lookup);
+        let hops = [NAMES, ANSWERS]
+            .map(|name| Hop {
+                name,
+                chain: gate.chain(name),
+                fallback: Effect::Allow,
+                span: None,
+                text: String::new(),
+            })
+            .to_vec();
+        way(&mut gate, hops);
+        assert_eq!(gate.stages[0].edges[0].to, Onward::Stage(StageId(1)));
+        assert!(gate.stages[1].edges.is_empty());
+    }
+
+    #[test]
+    fn behaviour_becomes_settings_and_facts() {
+        let behaviour = Behaviour {
+            edns0: Held::default_is(Edns0::IfClient, "it forwards what it gets"),
+            upstream_sizes: Held::default_is(vec![1232], "the default"),
+            client_size: Held::default_is(1232, "the default"),
+            max_reply: Held::set(PLAIN_UDP, span(), "a line sets it"),
+            tcp: Held::default_is(false, "off"),
+            nameservers: Held::moot(None, "it iterates"),
+            sizes_are_settable: true,
+        };
+        let mut reading = Reading::default();
+        behaviour.report(&mut reading);
+        let value = |name: &str| {
+            reading
+                .settings
+                .iter()
+                .find(|setting| setting.name == name)
+                .map(|setting| setting.value.clone())
+        };
+        assert_eq!(value("dns.edns0"), Some(SettingValue::PassesThrough));
+        assert_eq!(value("dns.udp.max-reply"), Some(SettingValue::Number(512)));
+        assert_eq!(value("dns.tcp"), Some(SettingValue::Off));
+        assert_eq!(value("dns.nameservers"), Some(SettingValue::NotApplicable));
+        assert!(reading.facts.contains(&(
+            "dns.edns0.upstream".to_owned(),
+            FactValue::Word("if-client".to_owned())
+        )));
+    }
+}
