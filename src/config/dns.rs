@@ -230,6 +230,18 @@ fn number(held: &Held<u64>) -> FactValue {
     }
 }
 
+/// A version as numbers: `1.17.1`, `9.18.49-1~deb12u3`; what is missing is zero.
+pub(super) fn version(text: &str) -> Option<(u32, u32, u32)> {
+    let mut numbers = text.trim_start_matches('v').split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u32>().ok()
+    });
+    let major = numbers.next()??;
+    let minor = numbers.next().unwrap_or(Some(0))?;
+    let patch = numbers.next().flatten().unwrap_or(0);
+    Some((major, minor, patch))
+}
+
 /// One entry of a table in which the deepest name wins.
 #[derive(Debug, Clone)]
 pub(super) struct ZoneRule {
