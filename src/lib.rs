@@ -6,5 +6,6 @@ pub mod decide;
 pub mod finding;
 pub mod model;
 pub mod policy;
+pub mod report;
 pub mod source;
 pub mod trace;

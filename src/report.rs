@@ -1,0 +1,144 @@
+//! In: a finished [`Report`]. Out: text in one of the [`FORMATS`].
+//!
+//! A format knows findings and sources, nothing of models or policies: what it shows is already in the report. A new
+//! format is one file here and one line of [`FORMATS`].
+//!
+//! Invariants: the same report gives the same bytes; no format lets a control character of a config reach a terminal.
+
+use crate::finding::{Finding, Outcome, Report, Severity};
+use crate::source::Sources;
+
+mod concise;
+mod human;
+mod json;
+mod visible;
+
+pub use visible::{one_line, visible};
+
+/// Every output format.
+pub const FORMATS: &[Format] = &[human::FORMAT, concise::FORMAT, json::FORMAT];
+
+/// The format with this name.
+pub fn format(name: &str) -> Option<&'static Format> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// A way to write a report.
+#[derive(Debug)]
+pub struct Format {
+    /// As users write it.
+    pub name: &'static str,
+    /// In words, for help.
+    pub title: &'static str,
+    /// Whether the text already ends with what was checked; else the shell says it on standard error.
+    pub says_summary: bool,
+    /// Writes it.
+    pub render: fn(&Report, &Sources, Style) -> String,
+}
+
+/// How a report is to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// ANSI colours.
+    pub color: bool,
+    /// Nothing below this is shown (machine formats always hold everything).
+    pub least: Severity,
+    /// Only findings and the closing line.
+    pub quiet: bool,
+    /// Every step, every assumption.
+    pub verbose: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            color: false,
+            least: Severity::Info,
+            quiet: false,
+            verbose: false,
+        }
+    }
+}
+
+/// The closing line: how many findings, what was checked, and as what.
+pub fn summary(report: &Report, sources: &Sources) -> String {
+    let told = |severity| {
+        let of = |finding: &&Finding| {
+            finding.severity == severity && finding.outcome != Outcome::Undecided
+        };
+        report.results.iter().filter(of).count()
+    };
+    let mut counts: Vec<String> = [
+        (told(Severity::Error), "error"),
+        (told(Severity::Warning), "warning"),
+        (told(Severity::Info), "note"),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, noun)| plural(count, noun))
+    .collect();
+    let undecided = report.count(Outcome::Undecided);
+    if undecided > 0 {
+        counts.push(format!("{undecided} undecided"));
+    }
+    if counts.is_empty() {
+        counts.push("nothing to report".to_owned());
+    }
+    let judged: Vec<_> = report.inputs.iter().filter(|input| input.judged).collect();
+    let requirements = report
+        .results
+        .iter()
+        .filter(|finding| finding.outcome != Outcome::NotApplicable && is_required(report, finding))
+        .count();
+    let mut parts = vec![
+        counts.join(", "),
+        format!(
+            "checked {}, {}",
+            plural(judged.len(), "file"),
+            plural(requirements, "requirement")
+        ),
+    ];
+    let roles: Vec<_> = judged
+        .iter()
+        .filter_map(|input| input.judged_as.clone())
+        .collect();
+    parts.extend(roles.iter().take(3).cloned());
+    if roles.len() > 3 {
+        parts.push(format!("+{} more", roles.len() - 3));
+    }
+    let unread: Vec<_> = report
+        .inputs
+        .iter()
+        .filter(|input| !input.judged)
+        .map(|input| sources.path(input.file))
+        .collect();
+    if !unread.is_empty() {
+        parts.push(format!("not judged: {}", shortened(&unread, 3)));
+    }
+    one_line(&parts.join("; "))
+}
+
+/// Whether a result is a policy's requirement rather than a dialect's own finding.
+fn is_required(report: &Report, finding: &Finding) -> bool {
+    finding
+        .rule
+        .split_once('/')
+        .is_some_and(|(family, _)| report.policies.iter().any(|policy| policy.id == family))
+}
+
+/// `1 file`, `2 files`.
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The first few, then how many more.
+fn shortened(names: &[String], most: usize) -> String {
+    let shown = names.iter().take(most).cloned().collect::<Vec<_>>();
+    match names.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        more => format!("{}, +{more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! In: a report. Out: what a person reads: the answer first, then one finding per cause with its lines, then what could
+//! not be told, what was not judged, what was assumed, and what was checked.
+
+mod diagnostic;
+mod window;
+
+use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
+
+use super::{Format, Style, one_line, summary};
+use crate::finding::{Finding, LabelRole, Outcome, Reason, Report, Severity};
+use crate::source::Sources;
+use diagnostic::Shown;
+
+pub(super) const FORMAT: Format = Format {
+    name: "human",
+    title: "for people: the answer, then each finding with its lines",
+    says_summary: true,
+    render,
+};
+
+fn render(report: &Report, sources: &Sources, style: Style) -> String {
+    let mut out = String::new();
+    if !style.quiet {
+        paragraph(&mut out, answers(report, sources));
+    }
+    let handler = handler(style);
+    for shown in causes(report, sources, style)
+        .into_iter()
+        .chain(missing_facts(report, sources, style))
+    {
+        // A writer into a string has no errors of its own.
+        let _ = handler.render_report(&mut out, &shown);
+        out.push('\n');
+    }
+    if !style.quiet {
+        paragraph(&mut out, report.notes.iter().map(|note| one_line(note)));
+        let assumed = report.assumptions.iter();
+        paragraph(
+            &mut out,
+            assumed.map(|text| format!("assumed: {}", one_line(text))),
+        );
+    }
+    out.push_str(&summary(report, sources));
+    out.push('\n');
+    if !style.quiet && report.inputs.iter().any(|input| input.judged) {
+        out.push_str("judged from these files, not from the running machine\n");
+    }
+    if style.verbose {
+        let policies = report.policies.iter();
+        let named = policies.map(|policy| format!("policy {} {}", policy.id, policy.version));
+        let dated = report.ranges_date.iter();
+        lines(
+            &mut out,
+            named.chain(dated.map(|date| format!("address ranges of {date}"))),
+        );
+    }
+    out
+}
+
+/// The look is decided here, not by what the terminal library would guess from standard error.
+fn handler(style: Style) -> GraphicalReportHandler {
+    let theme = GraphicalTheme {
+        characters: ThemeCharacters::unicode(),
+        styles: if style.color {
+            ThemeStyles::ansi()
+        } else {
+            ThemeStyles::none()
+        },
+    };
+    // Lines are not wrapped: commands and rules must stay whole for copying.
+    GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_context_lines(0)
+        .with_wrap_lines(false)
+        .with_show_related_as_nested(true)
+        .without_syntax_highlighting()
+}
+
+/// Lines, then an empty one; nothing for no lines.
+fn paragraph(out: &mut String, text: impl IntoIterator<Item = String>) {
+    let before = out.len();
+    lines(out, text);
+    if out.len() > before {
+        out.push('\n');
+    }
+}
+
+fn lines(out: &mut String, text: impl IntoIterator<Item = String>) {
+    for line in text {
+        out.push_str(&line);
+        out.push('\n');
+    }
+}
+
+/// One line per input that has an answer.
+fn answers(report: &Report, sources: &Sources) -> Vec<String> {
+    let line = |input: &crate::finding::InputSummary| {
+        let answer = input.answer.as_deref()?;
+        Some(one_line(&format!("{}: {answer}", sources.path(input.file))))
+    };
+    report.inputs.iter().filter_map(line).collect()
+}
+
+/// Everything that is told with a severity and is not undecided, merged where one place is the cause of several.
+fn causes(report: &Report, sources: &Sources, style: Style) -> Vec<Shown> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    for finding in told(report, style).filter(|finding| finding.outcome != Outcome::Undecided) {
+        let same = groups.iter_mut().find(|group| {
+            group
+                .first()
+                .is_some_and(|first| have_one_cause(first, finding))
+        });
+        match same {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+        .iter()
+        .filter_map(|group| {
+            let (worst, others) = worst_first(group)?;
+            Some(diagnostic::finding(worst, &others, sources, style))
+        })
+        .collect()
+}
+
+fn told(report: &Report, style: Style) -> impl Iterator<Item = &Finding> {
+    let least = style.least.max(Severity::Info);
+    report
+        .results
+        .iter()
+        .filter(move |finding| finding.severity >= least)
+}
+
+/// Two findings have one cause where the same place decided the same way at the same target.
+fn have_one_cause(left: &Finding, right: &Finding) -> bool {
+    let place = |finding: &Finding| {
+        let label = finding.primary.as_ref()?;
+        (label.role != LabelRole::Context).then_some(label.span)
+    };
+    place(left).is_some()
+        && place(left) == place(right)
+        && left.outcome == right.outcome
+        && left.target == right.target
+        && family(&left.rule) == family(&right.rule)
+}
+
+/// `chime` of `chime/media`.
+fn family(rule: &str) -> &str {
+    rule.split_once('/').map_or(rule, |(family, _)| family)
+}
+
+fn worst_first<'a>(group: &[&'a Finding]) -> Option<(&'a Finding, Vec<&'a Finding>)> {
+    let worst = group.iter().map(|finding| finding.severity).max()?;
+    let at = group.iter().position(|finding| finding.severity == worst)?;
+    let mut others = group.to_vec();
+    let first = others.remove(at);
+    Some((first, others))
+}
+
+/// What is undecided, once per missing fact, with all that waits for it.
+fn missing_facts(report: &Report, sources: &Sources, style: Style) -> Vec<Shown> {
+    let mut facts: Vec<(Option<&Reason>, Vec<&Finding>)> = Vec::new();
+    for finding in told(report, style).filter(|finding| finding.outcome == Outcome::Undecided) {
+        let reasons: Vec<Option<&Reason>> = if finding.reasons.is_empty() {
+            vec![None]
+        } else {
+            finding.reasons.iter().map(Some).collect()
+        };
+        for reason in reasons {
+            let known = facts
+                .iter_mut()
+                .find(|(known, waiting)| match (known, reason) {
+                    (Some(known), Some(reason)) => known == &reason,
+                    // Without a reason only the same words at the same place are the same.
+                    (None, None) => waiting.first().is_some_and(|first| {
+                        first.message == finding.message && first.target == finding.target
+                    }),
+                    (Some(_), None) | (None, Some(_)) => false,
+                });
+            match known {
+                Some((_, waiting)) => waiting.push(finding),
+                None => facts.push((reason, vec![finding])),
+            }
+        }
+    }
+    facts
+        .iter()
+        .filter_map(|(reason, waiting)| {
+            let (worst, others) = worst_first(waiting)?;
+            Some(diagnostic::undecided(
+                *reason, worst, &others, sources, style,
+            ))
+        })
+        .collect()
+}
