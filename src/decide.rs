@@ -6,17 +6,50 @@
 //! Invariants: allowed, denied, varying and undecided partition the question; a certain answer holds for every value of
 //! every unknown.
 
-use crate::model::{Denial, Dim, Effect, Gate, Question, Ranges, StageId, UnknownId};
+mod env;
+mod guard;
+mod reach;
+mod sample;
+mod space;
+mod stages;
+mod verdict;
+mod walk;
+mod words;
+
+use std::collections::BTreeMap;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::model::{
+    ChainId, Dim, Effect, Gate, Guard, Question, Ranges, StageId, Step, Test, TextId, Unknown,
+    UnknownId,
+};
 use crate::source::Span;
+use guard::{Ground, Synthetic};
+use space::{Node, Space};
+use words::Cells;
 
 /// A set of flows, kept by an [`Evaluator`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Flows(pub(crate) u32);
+pub struct Flows(Node);
+
+/// Operations that one question may take: far above what a million rules need, and seconds at the worst.
+const STANDARD_BUDGET: u64 = 400_000_000;
 
 /// Answers questions about one gate.
 #[derive(Debug)]
 pub struct Evaluator<'g> {
     gate: &'g Gate,
+    space: Space,
+    synthetic: Synthetic,
+    budget: u64,
+    visits: u64,
+    /// Which text sets the gate tests on which dimension.
+    tested: BTreeMap<Dim, Vec<TextId>>,
+    /// Stable unknowns that the gate meets more than once, as Boolean dimensions.
+    atoms: FxHashMap<String, Dim>,
+    /// The words of the last question, and the words' cells.
+    words: Option<(BTreeMap<Dim, crate::model::TextSpace>, BTreeMap<Dim, Cells>)>,
 }
 
 /// Which packet of the conversation.
@@ -72,10 +105,12 @@ pub struct Part {
     pub arrival: Arrival,
     /// The addresses that the packet has at the end.
     pub end: End,
+    /// The deciding rule: its chain and its index there.
+    pub rule: Option<(ChainId, usize)>,
 }
 
 /// A packet's addresses at the end of its way, after NAT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct End {
     /// Source address.
     pub source: Final,
@@ -88,7 +123,7 @@ pub struct End {
 }
 
 /// A value at the end of the way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Final {
     /// As it was sent.
     #[default]
@@ -113,10 +148,12 @@ pub enum Decider {
     },
     /// All stages allowed it.
     Arrived,
+    /// A target or a limit of this program's that leaves the effect unknown.
+    Obscured(Option<Span>),
 }
 
 /// Where a flow ends up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Arrival {
     /// It did not, or the destination is the one asked for.
     AsAsked,
@@ -146,70 +183,274 @@ pub struct StepSeen {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sample {
     /// Numbers, for the dimensions that the question or the set restricts.
-    pub numbers: std::collections::BTreeMap<Dim, u128>,
+    pub numbers: BTreeMap<Dim, u128>,
     /// Words.
-    pub words: std::collections::BTreeMap<Dim, String>,
+    pub words: BTreeMap<Dim, String>,
 }
 
 impl<'g> Evaluator<'g> {
     /// An evaluator with the standard budget.
     pub fn new(gate: &'g Gate) -> Self {
-        Self { gate }
+        Self::with_budget(gate, STANDARD_BUDGET)
     }
 
-    /// Answers one question.
-    pub fn ask(&mut self, _question: &Question) -> Verdict {
-        let _ = (self.gate, Denial::Drop);
-        let none = Flows(0);
-        Verdict {
-            universe: none,
-            allowed: none,
-            denied: none,
-            varying: none,
-            undecided: none,
-            parts: Vec::new(),
-            steps: Vec::new(),
-            spent: true,
+    /// An evaluator that spends at most so many operations on a question; what is not decided by then is undecided.
+    pub fn with_budget(gate: &'g Gate, budget: u64) -> Self {
+        let (tested, atoms) = survey(gate);
+        Self {
+            gate,
+            space: Space::default(),
+            synthetic: Synthetic::after(gate),
+            budget,
+            visits: 0,
+            tested,
+            atoms,
+            words: None,
         }
     }
 
-    /// Like [`Evaluator::ask`], for those flows of the question whose numbers also lie in `within`.
-    pub fn ask_within(&mut self, question: &Question, _within: Flows) -> Verdict {
-        self.ask(question)
+    /// Answers one question.
+    pub fn ask(&mut self, question: &Question) -> Verdict {
+        self.ask_within(question, Flows(Node::ALL))
+    }
+
+    /// Like [`Evaluator::ask`], for those flows of the question that also lie in `within`, a set over numeric dimensions.
+    pub fn ask_within(&mut self, question: &Question, within: Flows) -> Verdict {
+        self.know_words(question);
+        let none = BTreeMap::new();
+        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        let mut asked = question.numbers.clone();
+        asked.extend(cells.iter().map(|(dim, cells)| (*dim, cells.all())));
+        let mut sets: Vec<(Dim, Ranges)> =
+            asked.iter().map(|(dim, set)| (*dim, set.clone())).collect();
+        sets.extend(
+            self.atoms
+                .values()
+                .map(|atom| (*atom, Ranges::between(0, 1))),
+        );
+        let cube = self.space.cube(sets);
+        let universe = self.space.and(cube, within.0);
+        let limit = self.space.steps.saturating_add(self.budget);
+        let ground = Ground {
+            gate: self.gate,
+            question,
+            cells,
+            atoms: &self.atoms,
+            asked: &asked,
+        };
+        let walk = walk::Walk::new(
+            ground,
+            &mut self.space,
+            &mut self.synthetic,
+            universe,
+            limit,
+        );
+        let seen = stages::run(walk);
+        self.visits += seen.visits;
+        verdict::settle(
+            &mut self.space,
+            question,
+            &self.synthetic,
+            self.gate,
+            &self.atoms,
+            universe,
+            seen,
+        )
     }
 
     /// No flow at all.
-    pub fn is_empty(&self, _flows: Flows) -> bool {
-        true
+    pub fn is_empty(&self, flows: Flows) -> bool {
+        let _ = self;
+        flows.0.is_none()
     }
 
     /// Flows in either.
-    pub fn union(&mut self, left: Flows, _right: Flows) -> Flows {
-        left
+    pub fn union(&mut self, left: Flows, right: Flows) -> Flows {
+        Flows(self.space.or(left.0, right.0))
     }
 
     /// Flows in both.
-    pub fn intersect(&mut self, left: Flows, _right: Flows) -> Flows {
-        left
+    pub fn intersect(&mut self, left: Flows, right: Flows) -> Flows {
+        Flows(self.space.and(left.0, right.0))
     }
 
     /// Flows of the first that are not in the second.
-    pub fn minus(&mut self, left: Flows, _right: Flows) -> Flows {
-        left
+    pub fn minus(&mut self, left: Flows, right: Flows) -> Flows {
+        Flows(self.space.minus(left.0, right.0))
     }
 
     /// Forgets every dimension but these: the flows whose values there occur in the set.
-    pub fn keep(&mut self, flows: Flows, _dims: &[Dim]) -> Flows {
-        flows
+    pub fn keep(&mut self, flows: Flows, dims: &[Dim]) -> Flows {
+        let keeps = |dim: u8| dims.iter().any(|kept| *kept as u8 == dim);
+        Flows(self.space.project(flows.0, &keeps))
     }
 
     /// The values of one numeric dimension that occur.
-    pub fn values(&mut self, _flows: Flows, _dim: Dim) -> Ranges {
-        Ranges::empty()
+    pub fn values(&mut self, flows: Flows, dim: Dim) -> Ranges {
+        self.space.values(flows.0, dim)
     }
 
-    /// One flow, familiar values first: low addresses, the first ephemeral port 49152 where it occurs, the shortest words.
-    pub fn sample(&mut self, _question: &Question, _flows: Flows) -> Option<Sample> {
-        None
+    /// The flows whose numbers lie in these sets.
+    pub fn flows(&mut self, sets: &[(Dim, Ranges)]) -> Flows {
+        Flows(self.space.cube(sets.to_vec()))
+    }
+
+    /// One flow, familiar values first: low addresses, source port 49152 where it occurs, familiar or short words.
+    pub fn sample(&mut self, question: &Question, flows: Flows) -> Option<Sample> {
+        self.know_words(question);
+        let none = BTreeMap::new();
+        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        sample::sample(&mut self.space, question, cells, flows.0)
+    }
+
+    /// Rules behind the one that decided a part, in the same chain, that allow some of these flows on their own: what
+    /// was meant to let them pass and never sees them. At most `most` of them.
+    pub fn later_permits(
+        &mut self,
+        question: &Question,
+        part: &Part,
+        flows: Flows,
+        most: usize,
+    ) -> Vec<Span> {
+        self.know_words(question);
+        let Some((chain, index)) = part.rule else {
+            return Vec::new();
+        };
+        let Some(chain) = self.gate.chains.get(chain.0 as usize) else {
+            return Vec::new();
+        };
+        let none = BTreeMap::new();
+        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        let mut asked = question.numbers.clone();
+        asked.extend(cells.iter().map(|(dim, cells)| (*dim, cells.all())));
+        let ground = Ground {
+            gate: self.gate,
+            question,
+            cells,
+            atoms: &self.atoms,
+            asked: &asked,
+        };
+        let env = env::Env::first(question.mark).rewritten(&crate::model::Rewrite::Track);
+        let mut permits = Vec::new();
+        for rule in chain.rules.iter().skip(index + 1) {
+            if !matches!(rule.step, Step::Decide(Effect::Allow)) {
+                continue;
+            }
+            let compiled = ground.compile(&mut self.space, &mut self.synthetic, &rule.guard, &env);
+            if compiled.never {
+                continue;
+            }
+            let mut sets = compiled.rest.clone();
+            sets.extend(
+                compiled
+                    .clients
+                    .clone()
+                    .map(|clients| (Dim::Source, clients)),
+            );
+            let product = self.space.cube(sets);
+            let may = compiled.general.map_or(Node::ALL, |(_, may)| may);
+            let may = self.space.and(product, may);
+            if !self.space.and(may, flows.0).is_none() {
+                permits.push(rule.span);
+            }
+            if permits.len() == most {
+                break;
+            }
+        }
+        permits
+    }
+
+    /// What an unknown of a part or verdict is.
+    pub fn unknown(&self, id: UnknownId) -> Option<&Unknown> {
+        self.synthetic.get(self.gate, id)
+    }
+
+    /// How many rules were met so far, and how many sets of flows exist: the work done, for tests.
+    pub fn work(&self) -> (u64, usize) {
+        (self.visits, self.space.size())
+    }
+
+    fn know_words(&mut self, question: &Question) {
+        if self
+            .words
+            .as_ref()
+            .is_none_or(|(known, _)| *known != question.texts)
+        {
+            let cells = words::cells(question, &self.gate.texts, &self.tested);
+            self.words = Some((question.texts.clone(), cells));
+        }
+    }
+}
+
+/// Which text sets are tested where, and which stable unknowns occur more than once.
+fn survey(gate: &Gate) -> (BTreeMap<Dim, Vec<TextId>>, FxHashMap<String, Dim>) {
+    let mut tested: BTreeMap<Dim, Vec<TextId>> = BTreeMap::new();
+    let mut met: Vec<u32> = vec![0; gate.unknowns.len()];
+    let mut seen: FxHashSet<(Dim, TextId)> = FxHashSet::default();
+    let mut see = |guard: &Guard| {
+        for_each_leaf(guard, &mut |leaf| match leaf {
+            Guard::Is(Test::Text(dim, id)) if seen.insert((*dim, *id)) => {
+                tested.entry(*dim).or_default().push(*id);
+            }
+            Guard::Unknown(id) => {
+                if let Some(count) = met.get_mut(id.0 as usize) {
+                    *count += 1;
+                }
+            }
+            Guard::Always | Guard::All(_) | Guard::AnyOf(_) | Guard::Not(_) | Guard::Is(_) => {}
+        });
+    };
+    gate.chains
+        .iter()
+        .flat_map(|chain| &chain.rules)
+        .for_each(|rule| see(&rule.guard));
+    gate.stages
+        .iter()
+        .flat_map(|stage| &stage.edges)
+        .for_each(|edge| see(&edge.guard));
+    // A reply swaps the interfaces, so what is tested on one side is tested on the other.
+    let sides = [Dim::InInterface, Dim::OutInterface];
+    let mut both: Vec<TextId> = sides
+        .iter()
+        .filter_map(|side| tested.get(side))
+        .flatten()
+        .copied()
+        .collect();
+    both.sort_unstable();
+    both.dedup();
+    for side in sides {
+        tested.insert(side, both.clone());
+    }
+    let mut counts: BTreeMap<&str, (usize, u32)> = BTreeMap::new();
+    for (order, (unknown, count)) in gate.unknowns.iter().zip(&met).enumerate() {
+        if let Some(identity) = &unknown.identity {
+            counts.entry(identity).or_insert((order, 0)).1 += count;
+        }
+    }
+    let mut repeated: Vec<(usize, &str)> = counts
+        .into_iter()
+        .filter(|(_, (_, count))| *count > 1)
+        .map(|(id, (order, _))| (order, id))
+        .collect();
+    repeated.sort_unstable();
+    let atoms = repeated
+        .into_iter()
+        .zip(Dim::ATOMS)
+        .map(|((_, id), dim)| (id.to_owned(), dim))
+        .collect();
+    (tested, atoms)
+}
+
+fn for_each_leaf<'g>(guard: &'g Guard, see: &mut dyn FnMut(&'g Guard)) {
+    match guard {
+        Guard::All(guards) | Guard::AnyOf(guards) => {
+            {
+            for guard in guards {
+                for_each_leaf(guard, see);
+            }
+        }
+        }
+        Guard::Not(inner) => for_each_leaf(inner, see),
+        Guard::Always | Guard::Is(_) | Guard::Unknown(_) => see(guard),
     }
 }

@@ -295,6 +295,8 @@ pub enum Value {
         /// How many low bits stay.
         host_bits: u8,
     },
+    /// One of the gate's own addresses; which one is the unknown (REDIRECT).
+    Own(UnknownId),
     /// Not known.
     Unknown(UnknownId),
 }

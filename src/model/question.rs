@@ -39,6 +39,8 @@ pub struct TextSpace {
     pub lang: Lang,
     /// Host names: every word lies at or below one of these (empty: no such bound); only to skip unrelated lists fast.
     pub suffixes: Vec<String>,
+    /// Words of the language that people know, tried first when one word stands for many.
+    pub familiar: Vec<String>,
 }
 
 impl TextSpace {
@@ -47,6 +49,7 @@ impl TextSpace {
         Self {
             lang: Lang::literal(word.as_bytes()),
             suffixes: vec![word.to_owned()],
+            familiar: Vec::new(),
         }
     }
 
@@ -55,6 +58,7 @@ impl TextSpace {
         Self {
             lang: Lang::hosts_below(domain),
             suffixes: vec![domain.to_owned()],
+            familiar: Vec::new(),
         }
     }
 }

@@ -1,0 +1,195 @@
+//! In: slices of flows. Out: what may still arrive at a rule, cut and joined in place.
+//!
+//! A map from the client's address to what the other dimensions may be. A hundred thousand `-s A -j DROP` lines each
+//! touch one place of it, where a set value would be rebuilt each time.
+//!
+//! Invariants: the map starts at 0; a key's value holds until the next key; empty stretches hold [`Node::NONE`].
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::space::{Node, Slice, Space};
+use crate::model::{Dim, Ranges};
+
+/// Flows that may still arrive.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    map: BTreeMap<u128, Node>,
+    /// How many stretches hold each rest, so that a rule for all clients asks each different rest once.
+    live: usize,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            map: BTreeMap::from([(0, Node::NONE)]),
+            live: 0,
+        }
+    }
+}
+
+impl Reach {
+    /// From ascending slices.
+    pub(crate) fn from_slices(space: &mut Space, slices: &[Slice]) -> Self {
+        let mut reach = Self::default();
+        for (low, high, rest) in slices {
+            reach.add(space, *low, *high, *rest);
+        }
+        reach
+    }
+
+    /// From a set.
+    pub(crate) fn from_node(space: &mut Space, node: Node) -> Self {
+        let slices = space.slices(node, Dim::Source);
+        Self::from_slices(space, &slices)
+    }
+
+    /// No flow.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// As ascending slices.
+    pub(crate) fn slices(&self) -> Vec<Slice> {
+        let mut slices: Vec<Slice> = Vec::with_capacity(self.live);
+        let mut keys = self.map.iter().peekable();
+        while let Some((low, rest)) = keys.next() {
+            let high = keys.peek().map_or(u128::MAX, |(next, _)| **next - 1);
+            if !rest.is_none() {
+                match slices.last_mut() {
+                    Some(last) if last.2 == *rest && last.1.checked_add(1) == Some(*low) => {
+                        last.1 = high;
+                    }
+                    Some(_) | None => slices.push((*low, high, *rest)),
+                }
+            }
+        }
+        slices
+    }
+
+    /// As a set.
+    pub(crate) fn node(&self, space: &mut Space) -> Node {
+        let slices = self.slices();
+        space.join(Dim::Source, &slices)
+    }
+
+    /// Makes sure that a stretch starts at `at`.
+    fn cut(&mut self, at: u128) {
+        if let Some((_, rest)) = self.map.range(..=at).next_back() {
+            let rest = *rest;
+            if let std::collections::btree_map::Entry::Vacant(slot) = self.map.entry(at) {
+                slot.insert(rest);
+                self.live += usize::from(!rest.is_none());
+            }
+        }
+    }
+
+    fn change(&mut self, low: u128, high: u128, mut change: impl FnMut(u128, Node) -> Node) {
+        self.cut(low);
+        if let Some(after) = high.checked_add(1) {
+            self.cut(after);
+        }
+        let mut gained = 0usize;
+        let mut lost = 0usize;
+        for (start, rest) in self
+            .map
+            .range_mut((Bound::Included(low), Bound::Included(high)))
+        {
+            let new = change(*start, *rest);
+            gained += usize::from(rest.is_none() && !new.is_none());
+            lost += usize::from(!rest.is_none() && new.is_none());
+            *rest = new;
+        }
+        self.live = (self.live + gained).saturating_sub(lost);
+    }
+
+    /// Adds flows.
+    pub(crate) fn add(&mut self, space: &mut Space, low: u128, high: u128, rest: Node) {
+        if !rest.is_none() {
+            self.change(low, high, |_, old| space.or(old, rest));
+        }
+    }
+
+    /// Adds slices.
+    pub(crate) fn add_slices(&mut self, space: &mut Space, slices: &[Slice]) {
+        for (low, high, rest) in slices {
+            self.add(space, *low, *high, *rest);
+        }
+    }
+
+    /// Adds another reach.
+    pub(crate) fn add_reach(&mut self, space: &mut Space, other: &Self) {
+        if self.is_empty() {
+            self.clone_from(other);
+        } else {
+            self.add_slices(space, &other.slices());
+        }
+    }
+
+    /// The flows with a client in `clients` and the rest in `rest`, without removing them. Cheap when there are none.
+    pub(crate) fn peek(&self, space: &mut Space, clients: &Ranges, rest: Node) -> Vec<Slice> {
+        let mut found = Vec::new();
+        if self.is_empty() || rest.is_none() {
+            return found;
+        }
+        for range in clients.ranges() {
+            let from = self
+                .map
+                .range(..=range.low())
+                .next_back()
+                .map_or(0, |(start, _)| *start);
+            let mut stretches = self.map.range(from..=range.high()).peekable();
+            while let Some((start, old)) = stretches.next() {
+                if old.is_none() {
+                    continue;
+                }
+                let taken = space.and(*old, rest);
+                if !taken.is_none() {
+                    let end = match stretches.peek() {
+                        Some((next, _)) => **next - 1,
+                        None => self
+                            .map
+                            .range((Bound::Excluded(*start), Bound::Unbounded))
+                            .next()
+                            .map_or(u128::MAX, |(next, _)| *next - 1),
+                    };
+                    found.push(((*start).max(range.low()), end.min(range.high()), taken));
+                }
+            }
+        }
+        found
+    }
+
+    /// Removes slices that [`Reach::peek`] found.
+    pub(crate) fn remove(&mut self, space: &mut Space, slices: &[Slice]) {
+        for (low, high, rest) in slices {
+            self.change(*low, *high, |_, old| space.minus(old, *rest));
+        }
+        if self.live == 0 && self.map.len() > 1 {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removing_what_was_found_leaves_the_difference() {
+        let mut space = Space::default();
+        let udp = space.cube(vec![(Dim::Protocol, Ranges::one(17))]);
+        let all = space.cube(vec![(Dim::Source, Ranges::between(10, 20))]);
+        let mut reach = Reach::from_node(&mut space, all);
+        let found = reach.peek(&mut space, &Ranges::between(0, 12), udp);
+        assert_eq!(found, vec![(10, 12, udp)]);
+        reach.remove(&mut space, &found);
+        let taken = space.join(Dim::Source, &found);
+        let expected = space.minus(all, taken);
+        assert_eq!(reach.node(&mut space), expected);
+        let rest = reach.slices();
+        reach.remove(&mut space, &rest);
+        assert!(reach.is_empty());
+        assert_eq!(reach.node(&mut space), Node::NONE);
+    }
+}

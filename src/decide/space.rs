@@ -1,0 +1,320 @@
+//! In: ranges per dimension. Out: exact sets of flows with set algebra.
+//!
+//! A set is a node of an interval decision diagram: dimensions in one fixed order, at every node the values of one
+//! dimension cut into runs, each leading to the set of what the later dimensions may be. Nodes are shared and reduced, so
+//! equal sets are equal nodes, emptiness is one comparison, and operations are remembered.
+//!
+//! Invariants: on every path dimensions ascend; neighbouring runs lead to different nodes; the last run ends at
+//! `u128::MAX`.
+
+use rustc_hash::FxHashMap;
+
+use crate::model::{Dim, Range, Ranges};
+
+/// A set of flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Node(pub(crate) u32);
+
+impl Node {
+    /// No flow.
+    pub(crate) const NONE: Self = Self(0);
+    /// Every flow.
+    pub(crate) const ALL: Self = Self(1);
+
+    /// No flow.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+}
+
+/// A run of values: up to and including `high`.
+type Run = (u128, Node);
+
+/// `(low, high, rest)`: the values of a leading dimension from `low` to `high`, and what the others may be.
+pub(crate) type Slice = (u128, u128, Node);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Branch {
+    dim: u8,
+    runs: Box<[Run]>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Op {
+    And,
+    Or,
+    Minus,
+}
+
+/// All nodes of one evaluation.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    branches: Vec<Branch>,
+    ids: FxHashMap<Branch, Node>,
+    memo: FxHashMap<(Op, Node, Node), Node>,
+    /// How many steps the operations took: the currency of the budget.
+    pub(crate) steps: u64,
+}
+
+/// The dimension behind a terminal: after all others.
+const TERMINAL: u8 = u8::MAX;
+
+impl Space {
+    fn branch(&self, node: Node) -> Option<&Branch> {
+        self.branches.get((node.0 as usize).checked_sub(2)?)
+    }
+
+    fn dim(&self, node: Node) -> u8 {
+        self.branch(node).map_or(TERMINAL, |branch| branch.dim)
+    }
+
+    /// The runs of a node on a dimension; a node that does not branch there is one run.
+    fn runs(&self, node: Node, dim: u8) -> Box<[Run]> {
+        match self.branch(node) {
+            Some(branch) if branch.dim == dim => branch.runs.clone(),
+            Some(_) | None => Box::new([(u128::MAX, node)]),
+        }
+    }
+
+    fn make(&mut self, dim: u8, runs: Vec<Run>) -> Node {
+        self.steps += runs.len() as u64;
+        let mut merged: Vec<Run> = Vec::with_capacity(runs.len());
+        for run in runs {
+            match merged.last_mut() {
+                Some(last) if last.1 == run.1 => last.0 = run.0,
+                Some(_) | None => merged.push(run),
+            }
+        }
+        if let [(_, only)] = merged.as_slice() {
+            return *only;
+        }
+        let branch = Branch {
+            dim,
+            runs: merged.into(),
+        };
+        if let Some(node) = self.ids.get(&branch) {
+            return *node;
+        }
+        let node = Node(u32::try_from(self.branches.len() + 2).unwrap_or(u32::MAX));
+        self.branches.push(branch.clone());
+        self.ids.insert(branch, node);
+        node
+    }
+
+    /// The flows whose value of `dim` lies in `set` and whose later dimensions lie in `rest`.
+    pub(crate) fn restrict(&mut self, dim: Dim, set: &Ranges, rest: Node) -> Node {
+        if rest.is_none() {
+            return Node::NONE;
+        }
+        let mut runs = Vec::with_capacity(set.ranges().len() * 2 + 1);
+        for range in set.ranges() {
+            if let Some(before) = range.low().checked_sub(1) {
+                runs.push((before, Node::NONE));
+            }
+            runs.push((range.high(), rest));
+        }
+        if runs.last().is_none_or(|(high, _)| *high != u128::MAX) {
+            runs.push((u128::MAX, Node::NONE));
+        }
+        self.make(dim as u8, runs)
+    }
+
+    /// The flows whose dimensions lie in all of these sets; at most one set per dimension, in any order.
+    pub(crate) fn cube(&mut self, mut sets: Vec<(Dim, Ranges)>) -> Node {
+        sets.sort_by_key(|(dim, _)| std::cmp::Reverse(*dim));
+        sets.into_iter()
+            .fold(Node::ALL, |rest, (dim, set)| self.restrict(dim, &set, rest))
+    }
+
+    /// Flows in both.
+    pub(crate) fn and(&mut self, a: Node, b: Node) -> Node {
+        match (a, b) {
+            (Node::NONE, _) | (_, Node::NONE) => Node::NONE,
+            (Node::ALL, other) | (other, Node::ALL) => other,
+            (a, b) if a == b => a,
+            (a, b) => self.apply(Op::And, a.min(b), a.max(b)),
+        }
+    }
+
+    /// Flows in either.
+    pub(crate) fn or(&mut self, a: Node, b: Node) -> Node {
+        match (a, b) {
+            (Node::ALL, _) | (_, Node::ALL) => Node::ALL,
+            (Node::NONE, other) | (other, Node::NONE) => other,
+            (a, b) if a == b => a,
+            (a, b) => self.apply(Op::Or, a.min(b), a.max(b)),
+        }
+    }
+
+    /// Flows of the first that are not in the second.
+    pub(crate) fn minus(&mut self, a: Node, b: Node) -> Node {
+        match (a, b) {
+            (Node::NONE, _) | (_, Node::ALL) => Node::NONE,
+            (a, Node::NONE) => a,
+            (a, b) if a == b => Node::NONE,
+            (a, b) => self.apply(Op::Minus, a, b),
+        }
+    }
+
+    fn apply(&mut self, op: Op, a: Node, b: Node) -> Node {
+        if let Some(known) = self.memo.get(&(op, a, b)) {
+            return *known;
+        }
+        let dim = self.dim(a).min(self.dim(b));
+        let (left, right) = (self.runs(a, dim), self.runs(b, dim));
+        let mut runs = Vec::with_capacity(left.len() + right.len());
+        let mut left = left.iter().copied().peekable();
+        let mut right = right.iter().copied().peekable();
+        while let (Some((high_a, child_a)), Some((high_b, child_b))) =
+            (left.peek().copied(), right.peek().copied())
+        {
+            let child = match op {
+                Op::And => self.and(child_a, child_b),
+                Op::Or => self.or(child_a, child_b),
+                Op::Minus => self.minus(child_a, child_b),
+            };
+            let high = high_a.min(high_b);
+            runs.push((high, child));
+            if high_a == high {
+                left.next();
+            }
+            if high_b == high {
+                right.next();
+            }
+        }
+        let node = self.make(dim, runs);
+        self.memo.insert((op, a, b), node);
+        node
+    }
+
+    /// The set cut into slices of one leading dimension, ascending. Only for sets that do not branch on an earlier
+    /// dimension.
+    pub(crate) fn slices(&self, node: Node, dim: Dim) -> Vec<Slice> {
+        let mut low = 0;
+        let mut slices = Vec::new();
+        for (high, child) in &self.runs(node, dim as u8) {
+            if !child.is_none() {
+                slices.push((low, *high, *child));
+            }
+            low = high.saturating_add(1);
+        }
+        slices
+    }
+
+    /// From ascending slices that do not overlap: the inverse of [`Space::slices`].
+    pub(crate) fn join(&mut self, dim: Dim, slices: &[Slice]) -> Node {
+        let mut runs = Vec::with_capacity(slices.len() * 2 + 1);
+        let mut next = Some(0u128);
+        for (low, high, child) in slices {
+            if let Some(from) = next
+                && from < *low
+            {
+                runs.push((*low - 1, Node::NONE));
+            }
+            runs.push((*high, *child));
+            next = high.checked_add(1);
+        }
+        if next.is_some() {
+            runs.push((u128::MAX, Node::NONE));
+        }
+        self.make(dim as u8, runs)
+    }
+
+    /// Forgets every dimension for which `keeps` is false: what remains is possible for some value of it.
+    pub(crate) fn project(&mut self, node: Node, keeps: &dyn Fn(u8) -> bool) -> Node {
+        let mut memo = FxHashMap::default();
+        self.project_with(node, keeps, &mut memo)
+    }
+
+    fn project_with(
+        &mut self,
+        node: Node,
+        keeps: &dyn Fn(u8) -> bool,
+        memo: &mut FxHashMap<Node, Node>,
+    ) -> Node {
+        let Some(branch) = self.branch(node) else {
+            return node;
+        };
+        if let Some(known) = memo.get(&node) {
+            return *known;
+        }
+        let (dim, runs) = (branch.dim, branch.runs.clone());
+        let runs: Vec<Run> = runs
+            .iter()
+            .map(|(high, child)| (*high, self.project_with(*child, keeps, memo)))
+            .collect();
+        let result = if keeps(dim) {
+            self.make(dim, runs)
+        } else {
+            runs.iter()
+                .fold(Node::NONE, |sum, (_, child)| self.or(sum, *child))
+        };
+        memo.insert(node, result);
+        result
+    }
+
+    /// The values of a dimension that occur in a set.
+    pub(crate) fn values(&mut self, node: Node, dim: Dim) -> Ranges {
+        let projected = self.project(node, &|candidate| candidate == dim as u8);
+        let ranges = self
+            .slices(projected, dim)
+            .into_iter()
+            .filter_map(|(low, high, _)| Range::new(low, high))
+            .collect();
+        Ranges::from_unsorted(ranges)
+    }
+
+    /// How many nodes exist: the measure of memory.
+    pub(crate) fn size(&self) -> usize {
+        self.branches.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(low: u128, high: u128) -> Ranges {
+        Ranges::between(low, high)
+    }
+
+    #[test]
+    fn equal_sets_are_equal_nodes() {
+        let mut space = Space::default();
+        let a = space.cube(vec![(Dim::Protocol, set(6, 6)), (Dim::Source, set(1, 9))]);
+        let b = space.cube(vec![(Dim::Source, set(1, 4)), (Dim::Protocol, set(6, 6))]);
+        let c = space.cube(vec![(Dim::Source, set(5, 9)), (Dim::Protocol, set(6, 6))]);
+        assert_eq!(space.or(b, c), a);
+        assert_eq!(space.minus(a, b), c);
+        assert_eq!(space.and(a, c), c);
+        assert_eq!(space.minus(b, a), Node::NONE);
+    }
+
+    #[test]
+    fn projection_keeps_what_is_possible() {
+        let mut space = Space::default();
+        let a = space.cube(vec![(Dim::Source, set(1, 4)), (Dim::Protocol, set(6, 6))]);
+        let b = space.cube(vec![(Dim::Source, set(3, 9)), (Dim::Protocol, set(17, 17))]);
+        let both = space.or(a, b);
+        assert_eq!(space.values(both, Dim::Source), set(1, 9));
+        assert_eq!(
+            space.values(both, Dim::Protocol),
+            [6u128, 17].into_iter().collect()
+        );
+        assert_eq!(space.values(both, Dim::Mac), Ranges::full());
+        assert_eq!(space.values(Node::NONE, Dim::Mac), Ranges::empty());
+    }
+
+    #[test]
+    fn slices_and_join_are_inverse() {
+        let mut space = Space::default();
+        let a = space.cube(vec![(Dim::Source, set(1, 4)), (Dim::Protocol, set(6, 6))]);
+        let b = space.cube(vec![(Dim::Source, set(0, 0))]);
+        let both = space.or(a, b);
+        let slices = space.slices(both, Dim::Source);
+        assert_eq!(slices.len(), 2);
+        assert_eq!(space.join(Dim::Source, &slices), both);
+        let all = space.slices(Node::ALL, Dim::Source);
+        assert_eq!(space.join(Dim::Source, &all), Node::ALL);
+    }
+}

@@ -1,0 +1,318 @@
+//! In: the text sets that a gate tests, and the words that a question asks about. Out: cells: classes of words that no
+//! rule of the gate tells apart, so that a text dimension becomes a small numeric one.
+//!
+//! Invariants: cells are disjoint, not empty, and together are the question's words; every tested set is a union of
+//! cells, or is refused (too large), which makes its tests undecided.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::{
+    Dim, DomainScope, Domains, Lang, LangError, Question, Ranges, TextId, TextSet, TextSpace,
+};
+
+/// More cells than this are not made: what would need them is undecided.
+const CELL_LIMIT: usize = 1024;
+
+/// The cells of one text dimension.
+#[derive(Debug)]
+pub(crate) struct Cells {
+    /// One word of each cell, familiar ones first, else the shortest.
+    pub(crate) words: Vec<String>,
+    /// Which cells each tested set holds; a set that is not here is refused.
+    pub(crate) sets: FxHashMap<TextId, Ranges>,
+}
+
+impl Cells {
+    /// All cells as numbers.
+    pub(crate) fn all(&self) -> Ranges {
+        match (self.words.len() as u128).checked_sub(1) {
+            Some(last) => Ranges::between(0, last),
+            None => Ranges::empty(),
+        }
+    }
+}
+
+/// Cuts every text dimension that the question gives. `tested` names the sets that the gate tests on it.
+pub(crate) fn cells(
+    question: &Question,
+    texts: &[TextSet],
+    tested: &BTreeMap<Dim, Vec<TextId>>,
+) -> BTreeMap<Dim, Cells> {
+    let none = Vec::new();
+    question
+        .texts
+        .iter()
+        .map(|(dim, space)| {
+            let tested = tested.get(dim).unwrap_or(&none);
+            let url = Surroundings::of(question);
+            (*dim, cut(space, texts, tested, url.as_ref()))
+        })
+        .collect()
+}
+
+fn cut(
+    space: &TextSpace,
+    texts: &[TextSet],
+    tested: &[TextId],
+    url: Option<&Surroundings>,
+) -> Cells {
+    if let Some(word) = only_word(space) {
+        return single(word, texts, tested, url);
+    }
+    let mut cells = if space.lang.is_empty() {
+        Vec::new()
+    } else {
+        vec![space.lang.clone()]
+    };
+    let mut langs: Vec<(TextId, Lang)> = Vec::new();
+    let mut sets = FxHashMap::default();
+    for id in tested {
+        let Some(set) = texts.get(id.0 as usize) else {
+            continue;
+        };
+        match within(set, space, url) {
+            Ok(lang) if lang.is_empty() => {
+                sets.insert(*id, Ranges::empty());
+            }
+            Ok(lang) => {
+                if let Ok(refined) = refine(&cells, &lang) {
+                    cells = refined;
+                    langs.push((*id, lang));
+                }
+            }
+            Err(_) => {}
+        }
+    }
+    let witnesses: Vec<Vec<u8>> = cells
+        .iter()
+        .map(|cell| cell.shortest().unwrap_or_default())
+        .collect();
+    for (id, lang) in langs {
+        // A cell lies wholly inside or outside every set that refined the cells, so one word tells.
+        let inside = witnesses
+            .iter()
+            .zip(0u128..)
+            .filter(|(word, _)| lang.contains(word));
+        sets.insert(id, inside.map(|(_, cell)| cell).collect());
+    }
+    let words = cells
+        .iter()
+        .zip(&witnesses)
+        .map(|(cell, shortest)| {
+            let familiar = space
+                .familiar
+                .iter()
+                .find(|word| cell.contains(word.as_bytes()));
+            familiar
+                .cloned()
+                .unwrap_or_else(|| String::from_utf8_lossy(shortest).into_owned())
+        })
+        .collect();
+    Cells { words, sets }
+}
+
+/// The word of a space that holds just one.
+fn only_word(space: &TextSpace) -> Option<String> {
+    let word = space.lang.shortest()?;
+    (Lang::literal(&word) == space.lang).then(|| String::from_utf8_lossy(&word).into_owned())
+}
+
+/// One word needs no cutting: every set holds it or not.
+fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surroundings>) -> Cells {
+    let mut sets = FxHashMap::default();
+    for id in tested {
+        let Some(set) = texts.get(id.0 as usize) else {
+            continue;
+        };
+        let holds = match set {
+            TextSet::Url(lang) => url.map(|url| lang.contains(url.around(&word).as_bytes())),
+            TextSet::Literal(_) | TextSet::Prefix(_) | TextSet::Domains(_) | TextSet::Lang(_) => {
+                set.contains(&word)
+            }
+        };
+        if let Some(holds) = holds {
+            sets.insert(
+                *id,
+                if holds {
+                    Ranges::one(0)
+                } else {
+                    Ranges::empty()
+                },
+            );
+        }
+    }
+    Cells {
+        words: vec![word],
+        sets,
+    }
+}
+
+fn refine(cells: &[Lang], lang: &Lang) -> Result<Vec<Lang>, LangError> {
+    let mut refined = Vec::with_capacity(cells.len() + 1);
+    for cell in cells {
+        let inside = cell.and(lang)?;
+        if inside.is_empty() {
+            refined.push(cell.clone());
+            continue;
+        }
+        let outside = cell.minus(lang)?;
+        refined.push(inside);
+        if !outside.is_empty() {
+            refined.push(outside);
+        }
+    }
+    if refined.len() > CELL_LIMIT {
+        Err(LangError::TooLarge)
+    } else {
+        Ok(refined)
+    }
+}
+
+/// The words of a tested set that the question asks about (or a larger set with the same words of the question).
+fn within(set: &TextSet, space: &TextSpace, url: Option<&Surroundings>) -> Result<Lang, LangError> {
+    let lang = match set {
+        TextSet::Literal(word) if space.lang.contains(word.as_bytes()) => {
+            return Ok(Lang::literal(word.as_bytes()));
+        }
+        TextSet::Literal(_) => return Ok(Lang::none()),
+        TextSet::Prefix(prefix) => Lang::prefix(prefix.as_bytes()),
+        TextSet::Domains(domains) => relevant(domains, &space.suffixes)?,
+        TextSet::Lang(lang) => lang.clone(),
+        TextSet::Url(lang) => match url {
+            Some(url) => lang
+                .after(url.before.as_bytes())
+                .before(url.after.as_bytes()),
+            None => return Err(LangError::Unsupported),
+        },
+    };
+    lang.and(&space.lang)
+}
+
+/// The names of a list that can concern names at or below the suffixes.
+fn relevant(domains: &Domains, suffixes: &[String]) -> Result<Lang, LangError> {
+    let concerns = |name: &str| {
+        suffixes.is_empty()
+            || suffixes
+                .iter()
+                .any(|suffix| lies_in(name, suffix) || lies_in(suffix, name))
+    };
+    let mut patterns = Vec::new();
+    for entry in domains.entries() {
+        if !concerns(&entry.name) {
+            continue;
+        }
+        let name = regex_syntax::escape(&entry.name);
+        patterns.push(match (entry.scope, name.is_empty()) {
+            (DomainScope::Exact, _) => name,
+            (DomainScope::Below | DomainScope::Tree, true) => "(?s-u:.)*".to_owned(),
+            (DomainScope::Below, false) => format!(r"(?s-u:.)*\.{name}"),
+            (DomainScope::Tree, false) => format!(r"(?:(?s-u:.)*\.)?{name}"),
+        });
+        if patterns.len() > CELL_LIMIT {
+            return Err(LangError::TooLarge);
+        }
+    }
+    if patterns.is_empty() {
+        Ok(Lang::none())
+    } else {
+        Lang::pattern(&patterns.join("|"))
+    }
+}
+
+/// Whether a name is a domain or lies below it; everything lies in the root.
+fn lies_in(name: &str, domain: &str) -> bool {
+    domain.is_empty()
+        || name
+            .strip_suffix(domain)
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// What stands around the host in the request's URL, where the question leaves no choice there.
+struct Surroundings {
+    before: String,
+    after: String,
+}
+
+impl Surroundings {
+    fn of(question: &Question) -> Option<Self> {
+        let scheme = only_word(question.texts.get(&Dim::Scheme)?)?;
+        let port = question.numbers.get(&Dim::DestinationPort)?.single()?;
+        if scheme.is_empty() {
+            // CONNECT: the URL is the authority, port included.
+            return Some(Self {
+                before: String::new(),
+                after: format!(":{port}"),
+            });
+        }
+        let path = only_word(question.texts.get(&Dim::Path)?)?;
+        let is_default = matches!(
+            (scheme.as_str(), port),
+            ("http", 80) | ("https", 443) | ("ftp", 21)
+        );
+        let port = if is_default {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
+        Some(Self {
+            before: format!("{scheme}://"),
+            after: format!("{port}{path}"),
+        })
+    }
+
+    fn around(&self, host: &str) -> String {
+        format!("{}{host}{}", self.before, self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tested(texts: &[TextSet]) -> BTreeMap<Dim, Vec<TextId>> {
+        BTreeMap::from([(Dim::Host, (0u32..).take(texts.len()).map(TextId).collect())])
+    }
+
+    #[test]
+    fn cells_are_what_the_rules_tell_apart() {
+        let texts = [
+            TextSet::domain("aws", DomainScope::Tree),
+            TextSet::domain("app.chime.aws", DomainScope::Tree),
+            TextSet::domain("chime.aws", DomainScope::Exact),
+            TextSet::domain("example.com", DomainScope::Tree),
+        ];
+        let question = Question {
+            texts: BTreeMap::from([(Dim::Host, TextSpace::below("chime.aws"))]),
+            ..Question::default()
+        };
+        let cells = cells(&question, &texts, &tested(&texts));
+        let host = &cells[&Dim::Host];
+        assert_eq!(host.words.len(), 2);
+        assert_eq!(host.sets[&TextId(0)], host.all());
+        assert_eq!(host.sets[&TextId(1)].count(), 1);
+        assert!(host.sets[&TextId(2)].is_empty());
+        assert!(host.sets[&TextId(3)].is_empty());
+    }
+
+    #[test]
+    fn a_url_of_connect_is_host_and_port() {
+        let texts = [
+            TextSet::Url(Lang::pattern(r".*\.chime\.aws:443").unwrap()),
+            TextSet::Url(Lang::prefix(b"https://")),
+        ];
+        let question = Question {
+            texts: BTreeMap::from([
+                (Dim::Host, TextSpace::below("chime.aws")),
+                (Dim::Scheme, TextSpace::one("")),
+            ]),
+            numbers: BTreeMap::from([(Dim::DestinationPort, Ranges::one(443))]),
+            ..Question::default()
+        };
+        let cells = cells(&question, &texts, &tested(&texts));
+        let host = &cells[&Dim::Host];
+        assert_eq!(host.sets[&TextId(0)], host.all());
+        assert!(host.sets[&TextId(1)].is_empty());
+    }
+}
