@@ -444,11 +444,9 @@ fn survey(gate: &Gate) -> (BTreeMap<Dim, Vec<TextId>>, FxHashMap<String, Dim>) {
 fn for_each_leaf<'g>(guard: &'g Guard, see: &mut dyn FnMut(&'g Guard)) {
     match guard {
         Guard::All(guards) | Guard::AnyOf(guards) => {
-            {
             for guard in guards {
                 for_each_leaf(guard, see);
             }
-        }
         }
         Guard::Not(inner) => for_each_leaf(inner, see),
         Guard::Always | Guard::Is(_) | Guard::Unknown(_) => see(guard),

@@ -270,11 +270,11 @@ impl<'a> Walk<'a> {
             Step::Continue => {}
             Step::Decide(effect) => self.event(Fate::Effect(*effect), met, env, why, slices),
             Step::Call(chain) => {
-                let returned = self.call(*chain, met.span, env, why, slices);
+                let returned = self.call(*chain, met.span, env, why, &slices);
                 onward.extend(returned);
             }
             Step::Goto(chain) => {
-                let returned = self.call(*chain, met.span, env, why, slices);
+                let returned = self.call(*chain, met.span, env, why, &slices);
                 for piece in returned {
                     merge(self.space, back, piece);
                 }
@@ -344,16 +344,16 @@ impl<'a> Walk<'a> {
         span: Span,
         env: Rc<Env>,
         why: Why,
-        slices: Vec<Slice>,
+        slices: &[Slice],
     ) -> Vec<Piece> {
         let calls = self.calls.entry(chain).or_insert(0);
         *calls += 1;
         let often = *calls > CALLS_BEFORE_SUMMARY && !self.ground.question.steps;
         self.path.push(span);
         let back = if often && !self.stack.contains(&chain) {
-            self.summarised(chain, &env, &why, &slices)
+            self.summarised(chain, &env, &why, slices)
         } else {
-            let reach = Reach::from_slices(self.space, &slices);
+            let reach = Reach::from_slices(self.space, slices);
             self.chain(chain, vec![Piece { env, why, reach }])
         };
         self.path.pop();

@@ -229,7 +229,8 @@ fn deciding(verdict: &Verdict, certainty: Certainty) -> Option<&Part> {
         .parts
         .iter()
         .find(|part| match (certainty, part.effect) {
-            (Certainty::Allowed, Effect::Allow) | (Certainty::Denied, Effect::Deny(_)) => true,
+            (Certainty::Allowed, Effect::Allow) => part.decider == Decider::Arrived,
+            (Certainty::Denied, Effect::Deny(_)) => true,
             (Certainty::Allowed | Certainty::Denied | Certainty::Undecided, _) => false,
         })
 }
@@ -238,7 +239,7 @@ fn deciding(verdict: &Verdict, certainty: Certainty) -> Option<&Part> {
 fn place(part: &Part, verdict: &Verdict) -> Option<Span> {
     match &part.decider {
         Decider::Rule(span) => Some(*span),
-        Decider::Fallback { span, .. } => *span,
+        Decider::Fallback { span, .. } | Decider::Obscured(span) => *span,
         Decider::Arrived => verdict.steps.iter().rev().find_map(|step| step.span),
     }
 }
