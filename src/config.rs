@@ -12,7 +12,6 @@ use crate::source::{FileId, Span, Spanned};
 
 mod bind;
 mod csp;
-#[expect(dead_code, reason = "the resolver kinds take it into use one by one")]
 mod dns;
 mod dnsmasq;
 mod html;
