@@ -1,0 +1,367 @@
+//! In: a source expression and the page's origin. Out: the URLs that it matches.
+//!
+//! CSP3, 6.7.2 "URL Matching", with Chromium's answers where it differs: `https:` and hosts with it do not match `wss:`;
+//! an insecure scheme matches its secure one only if the port is upgraded with it; `'self'` matches the page's own host
+//! over `https:` and `wss:` too.
+
+use crate::model::{Dim, Gate, Guard, Lang, Ranges, TextSet, Unknown, UnknownKind};
+use crate::source::Span;
+
+use super::syntax::{Host, Port, Source};
+
+/// The schemes that name a server, each with its own port.
+pub(super) const NETWORK: [(&str, u32); 4] = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
+
+const LAST_PORT: u32 = 65_535;
+
+/// The origin of the page that the policy protects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct Origin {
+    /// `http` or `https`.
+    pub(super) scheme: String,
+    /// Lower case.
+    pub(super) host: String,
+    /// Its port, the scheme's own where none is written.
+    pub(super) port: u32,
+}
+
+impl Origin {
+    /// The one of most pages; example.com is nobody's meeting.
+    pub(super) fn assumed() -> Self {
+        Self {
+            scheme: "https".to_owned(),
+            host: "app.example.com".to_owned(),
+            port: 443,
+        }
+    }
+
+    /// Of a URL such as `https://app.example.com:8443`; anything after the port is ignored.
+    pub(super) fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let own = default_port(&scheme)?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, port.parse().ok()?),
+            None => (authority, own),
+        };
+        (!host.is_empty()).then(|| Self {
+            scheme,
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+
+    fn has_default_port(&self) -> bool {
+        default_port(&self.scheme) == Some(self.port)
+    }
+}
+
+/// The own port of a network scheme.
+pub(super) fn default_port(scheme: &str) -> Option<u32> {
+    NETWORK
+        .iter()
+        .find(|(name, _)| *name == scheme)
+        .map(|(_, port)| *port)
+}
+
+/// The URLs that a source matches: an intersection of what each part may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// For each of [`NETWORK`] the ports.
+    ports: [Ranges; 4],
+    /// A scheme without a server: `blob`, `data`.
+    other: Option<String>,
+    host: Hosts,
+    path: Paths,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hosts {
+    Any,
+    One(String),
+    Below(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Paths {
+    Any,
+    /// Decoded; ends in `/`: every path that starts so.
+    Like(Vec<u8>),
+}
+
+/// How the browser changes a URL before it asks the policy (`upgrade-insecure-requests`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    /// Not at all.
+    Never,
+    /// `http:` becomes `https:`, `ws:` becomes `wss:`.
+    Before,
+    /// It asks about `http:` as it is and about what it becomes; `ws:` it upgrades first.
+    Both,
+}
+
+/// What a source matches; `None` where it is no URL pattern (keywords, nonces, broken ones).
+pub(super) fn reach(source: &Source, origin: &Origin) -> Option<Reach> {
+    let all = || Ranges::between(0, u128::from(LAST_PORT));
+    match source {
+        Source::Star => Some(Reach {
+            ports: NETWORK.map(|_| all()),
+            other: None,
+            host: Hosts::Any,
+            path: Paths::Any,
+        }),
+        Source::Myself => Some(Reach {
+            ports: NETWORK.map(|scheme| own_ports(scheme, origin)),
+            other: None,
+            host: Hosts::One(origin.host.clone()),
+            path: Paths::Any,
+        }),
+        Source::Scheme(scheme) => Some(Reach {
+            ports: NETWORK.map(|(name, _)| match upgrade(scheme, name) {
+                SchemeMatch::Exact | SchemeMatch::Upgrade => all(),
+                SchemeMatch::No => Ranges::empty(),
+            }),
+            other: default_port(scheme).is_none().then(|| scheme.clone()),
+            host: Hosts::Any,
+            path: Paths::Any,
+        }),
+        Source::Host(host) => Some(Reach {
+            ports: NETWORK.map(|scheme| host_ports(host, scheme, origin)),
+            other: None,
+            host: match (host.wildcard, host.name.as_str()) {
+                (true, "") => Hosts::Any,
+                (true, name) => Hosts::Below(name.to_owned()),
+                (false, name) => Hosts::One(name.to_owned()),
+            },
+            path: match host.path.as_deref() {
+                None | Some(b"/") => Paths::Any,
+                Some(path) => Paths::Like(path.to_vec()),
+            },
+        }),
+        Source::None
+        | Source::Keyword(_)
+        | Source::Nonce(_)
+        | Source::Hash(_)
+        | Source::Template
+        | Source::Bad(_) => None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SchemeMatch {
+    No,
+    Exact,
+    Upgrade,
+}
+
+/// CSP3, 6.7.2.8 "scheme-part match", without the crossing from `http` to `ws`, which browsers do not do.
+fn upgrade(of_source: &str, of_url: &str) -> SchemeMatch {
+    if of_source == of_url {
+        SchemeMatch::Exact
+    } else if matches!((of_source, of_url), ("http", "https") | ("ws", "wss")) {
+        SchemeMatch::Upgrade
+    } else {
+        SchemeMatch::No
+    }
+}
+
+/// `'self'` (CSP3, 6.7.2.7, step 4): the same port or both the default one; an insecure URL only for an insecure page.
+fn own_ports((scheme, own): (&str, u32), origin: &Origin) -> Ranges {
+    let secure = matches!(scheme, "https" | "wss");
+    if !secure && origin.scheme != "http" {
+        Ranges::empty()
+    } else if origin.has_default_port() {
+        one(own)
+    } else {
+        one(origin.port)
+    }
+}
+
+/// The ports of a host source for URLs of one scheme. Chromium (`csp_source.cc`) tells an exact match of the port from
+/// one that goes from 80 to 443 with the scheme; scheme and port are upgraded together or not at all.
+fn host_ports(host: &Host, (scheme, own): (&str, u32), origin: &Origin) -> Ranges {
+    let of_source = host.scheme.as_deref().unwrap_or(&origin.scheme);
+    let scheme_match = upgrade(of_source, scheme);
+    if scheme_match == SchemeMatch::No {
+        return Ranges::empty();
+    }
+    match host.port {
+        Port::Any => Ranges::between(0, u128::from(LAST_PORT)),
+        Port::Default => one(own),
+        Port::Is(port) => {
+            let upgrades_port = port == 80 || (port == 443 && of_source == "http");
+            match scheme_match {
+                SchemeMatch::Upgrade if upgrades_port && own == 443 => one(443),
+                SchemeMatch::Upgrade | SchemeMatch::No => Ranges::empty(),
+                SchemeMatch::Exact => one(port),
+            }
+        }
+    }
+}
+
+fn one(port: u32) -> Ranges {
+    Ranges::one(u128::from(port))
+}
+
+impl Reach {
+    /// The URLs that match after the browser has changed them.
+    #[must_use]
+    pub(super) fn upgraded(mut self, how: Upgrade) -> Self {
+        if how == Upgrade::Never {
+            return self;
+        }
+        let [http, https, ws, wss] = &self.ports;
+        // An upgraded URL keeps its port, but 80 becomes 443.
+        let before = |secure: &Ranges| {
+            let kept = secure.minus(&one(80));
+            if secure.contains(443) {
+                kept.union(&one(80))
+            } else {
+                kept
+            }
+        };
+        let from_http = match how {
+            Upgrade::Never | Upgrade::Before => before(https),
+            Upgrade::Both => before(https).intersect(http),
+        };
+        self.ports = [from_http, https.clone(), before(wss), wss.clone()];
+        let _ = ws;
+        self
+    }
+
+    /// The test of a URL, in the dimensions of a gate. The span is the source's, for what cannot be known.
+    pub(super) fn guard(&self, gate: &mut Gate, span: Span) -> Guard {
+        if let Some(scheme) = &self.other {
+            return word(gate, Dim::Scheme, scheme);
+        }
+        let all = Ranges::between(0, u128::from(LAST_PORT));
+        let mut by_ports: Vec<(&Ranges, Vec<&str>)> = Vec::new();
+        for (ports, (scheme, _)) in self.ports.iter().zip(NETWORK) {
+            if ports.is_empty() {
+                continue;
+            }
+            match by_ports.iter_mut().find(|(same, _)| *same == ports) {
+                Some((_, schemes)) => schemes.push(scheme),
+                None => by_ports.push((ports, vec![scheme])),
+            }
+        }
+        let mut places: Vec<Guard> = by_ports
+            .into_iter()
+            .map(|(ports, schemes)| {
+                let mut scheme: Vec<Guard> = schemes
+                    .into_iter()
+                    .map(|scheme| word(gate, Dim::Scheme, scheme))
+                    .collect();
+                let scheme = match (scheme.pop(), scheme.is_empty()) {
+                    (Some(only), true) => only,
+                    (last, _) => Guard::AnyOf(scheme.into_iter().chain(last).collect()),
+                };
+                if *ports == all {
+                    scheme
+                } else {
+                    Guard::All(vec![
+                        scheme,
+                        Guard::number(Dim::DestinationPort, ports.clone()),
+                    ])
+                }
+            })
+            .collect();
+        let place = match (places.pop(), places.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => Guard::AnyOf(places.into_iter().chain(last).collect()),
+        };
+        let mut parts = vec![place];
+        match &self.host {
+            Hosts::Any => {}
+            Hosts::One(name) => parts.push(word(gate, Dim::Host, name)),
+            Hosts::Below(name) => {
+                let set = TextSet::Lang(Lang::domain(name, false, true));
+                let id = gate.text(set);
+                parts.push(Guard::Is(crate::model::Test::Text(Dim::Host, id)));
+            }
+        }
+        if let Paths::Like(path) = &self.path {
+            parts.push(path_guard(gate, path, span));
+        }
+        match (parts.pop(), parts.is_empty()) {
+            (Some(only), true) => only,
+            (last, _) => Guard::All(parts.into_iter().chain(last).collect()),
+        }
+    }
+
+    /// Whether it matches every URL `scheme://host:port` of a pattern (`*.a.test` for names below), whatever the path.
+    pub(super) fn covers(&self, scheme: &str, host: &str, port: Option<u32>) -> bool {
+        if self.other.is_some() {
+            return self.other.as_deref() == Some(scheme);
+        }
+        let Some((ports, (_, own))) = self
+            .ports
+            .iter()
+            .zip(NETWORK)
+            .find(|(_, (name, _))| *name == scheme)
+        else {
+            return false;
+        };
+        let host_fits = match &self.host {
+            Hosts::Any => true,
+            Hosts::One(name) => name == host,
+            Hosts::Below(name) => host
+                .strip_suffix(name.as_str())
+                .is_some_and(|front| front.ends_with('.')),
+        };
+        ports.contains(u128::from(port.unwrap_or(own))) && host_fits && self.path == Paths::Any
+    }
+}
+
+fn word(gate: &mut Gate, dim: Dim, word: &str) -> Guard {
+    let id = gate.text(TextSet::Literal(word.into()));
+    Guard::Is(crate::model::Test::Text(dim, id))
+}
+
+/// CSP3, 6.7.2.12 "path-part match": both sides percent-decoded; a path that ends in `/` matches all below it. The
+/// dimension's path holds the query too, which is not compared.
+fn path_guard(gate: &mut Gate, path: &[u8], span: Span) -> Guard {
+    let opaque = |gate: &mut Gate, text: String| {
+        Guard::Unknown(gate.unknown(Unknown {
+            kind: UnknownKind::Opaque,
+            code: "path",
+            identity: Some(text.clone()),
+            text,
+            span: Some(span),
+        }))
+    };
+    let shown = String::from_utf8_lossy(path).into_owned();
+    if !path.is_ascii() {
+        // Browsers decode as UTF-8 or, where it is none, byte by byte: several spellings of a URL then match.
+        return opaque(gate, format!("how the browser decodes the path `{shown}`"));
+    }
+    let mut pattern = String::new();
+    for byte in path {
+        let escaped = format!("%{byte:02x}")
+            .chars()
+            .map(|digit| match digit {
+                'a'..='f' => format!("[{digit}{}]", digit.to_ascii_uppercase()),
+                _ => digit.to_string(),
+            })
+            .collect::<String>();
+        if matches!(byte, b'?' | b'#' | b'%') {
+            pattern.push_str(&escaped);
+        } else {
+            let literal = regex_syntax::escape(&char::from(*byte).to_string());
+            pattern.push_str(&format!("(?:{literal}|{escaped})"));
+        }
+    }
+    pattern.push_str(if path.ends_with(b"/") {
+        "(?s-u:.)*"
+    } else {
+        "(?:\\?(?s-u:.)*)?"
+    });
+    match Lang::pattern(&pattern) {
+        Ok(lang) => {
+            let id = gate.text(TextSet::Lang(lang));
+            Guard::Is(crate::model::Test::Text(Dim::Path, id))
+        }
+        Err(_) => opaque(gate, format!("a look at the very long path `{shown}`")),
+    }
+}
