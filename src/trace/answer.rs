@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::question::questions;
+use super::question::{knows_nonce, questions};
 use super::request::{PacketRequest, Request};
 use crate::decide::{Decider, Evaluator, Final, Flows, Part, Verdict};
 use crate::model::{
@@ -88,9 +88,14 @@ pub fn answer(sources: &Sources, gates: &[Gate], request: &Request) -> Answer {
     let answers: Vec<Answer> = concerned(gates, request)
         .into_iter()
         .flat_map(|gate| {
-            questions(request)
-                .into_iter()
-                .map(move |question| asked(sources, gate, request, &question))
+            questions(request).into_iter().map(move |mut question| {
+                if let Request::Fetch(fetch) = request
+                    && let Some(known) = knows_nonce(gate, fetch)
+                {
+                    question.fixed.insert("nonce".to_owned(), known);
+                }
+                asked(sources, gate, request, &question)
+            })
         })
         .collect();
     joined(answers, gates, request)

@@ -9,7 +9,7 @@ use super::request::{
     FetchRequest, HelperAnswer, Hook, LookupRequest, PacketRequest, PacketState, ProxyRequest,
     RecordType, Request,
 };
-use crate::model::{Conversation, Dim, Flags, Question, Ranges, TextSpace};
+use crate::model::{Conversation, Dim, Flags, Gate, Question, Ranges, TextSpace};
 
 /// ICMP and `ICMPv6`.
 const ICMP: u8 = 1;
@@ -254,13 +254,30 @@ fn fetch(request: &FetchRequest) -> Question {
         };
         let parts = UrlParts::of(&url);
         asked.word(Dim::Scheme, Some(&parts.scheme));
-        asked.word(Dim::Host, Some(&parts.host));
+        if parts.host.is_ascii() {
+            asked.word(Dim::Host, Some(&parts.host));
+        }
         asked.number(Dim::DestinationPort, parts.port);
         asked.word(Dim::Path, Some(&parts.path));
     }
     let mut question = asked.0;
+    if request.nonce.is_none() {
+        question.fixed.insert("nonce".to_owned(), false);
+    }
     question.steps = true;
     question
+}
+
+/// Whether the nonce of a request is one that the gate's policies list, where it is all of them or none.
+pub(super) fn knows_nonce(gate: &Gate, request: &FetchRequest) -> Option<bool> {
+    let nonce = request.nonce.as_ref()?;
+    let mut listed = gate
+        .unknowns
+        .iter()
+        .filter(|unknown| unknown.code == "nonce")
+        .map(|unknown| unknown.identity.as_ref() == Some(nonce));
+    let first = listed.next()?;
+    listed.all(|other| other == first).then_some(first)
 }
 
 /// A URL as a page's policy sees it: lower-case scheme and host, the port that is used, the path without query and

@@ -319,6 +319,8 @@ pub struct FetchRequest {
     pub kind: Option<Resource>,
     /// Its URL; `self:/x` is `/x` at the page's origin.
     pub url: Option<String>,
+    /// The nonce that the element carries; none where it is missing.
+    pub nonce: Option<String>,
     /// The page's origin.
     pub origin: String,
 }
@@ -329,6 +331,7 @@ impl Default for FetchRequest {
             id: Value::Null,
             kind: None,
             url: None,
+            nonce: None,
             origin: "https://app.example.com".to_owned(),
         }
     }

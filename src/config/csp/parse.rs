@@ -55,7 +55,8 @@ fn directives(
         if part.is_empty() {
             continue;
         }
-        let mut tokens = split(text.bytes(), &part, holes, is_space).filter(|token| !token.is_empty());
+        let mut tokens =
+            split(text.bytes(), &part, holes, is_space).filter(|token| !token.is_empty());
         let Some(name_at) = tokens.next() else {
             continue;
         };
@@ -181,7 +182,7 @@ fn trim(bytes: &[u8], range: &Range<usize>) -> Range<usize> {
 }
 
 /// ASCII whitespace (Infra, 4.6): not the vertical tab.
-pub(super) fn is_space(byte: u8) -> bool {
+pub(in crate::config) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\x0c' | b'\r')
 }
 
@@ -209,10 +210,15 @@ impl Holes {
         // A closing bracket that is nowhere after one place is nowhere after a later one: look for each only once.
         let mut missing = [false; BRACKETS.len()];
         let mut at = 0;
-        while let Some(found) = memchr::memchr3(b'$', b'{', b'<', bytes.get(at..).unwrap_or_default())
-            .into_iter()
-            .chain(memchr::memchr2(b'#', b'%', bytes.get(at..).unwrap_or_default()))
-            .min()
+        while let Some(found) =
+            memchr::memchr3(b'$', b'{', b'<', bytes.get(at..).unwrap_or_default())
+                .into_iter()
+                .chain(memchr::memchr2(
+                    b'#',
+                    b'%',
+                    bytes.get(at..).unwrap_or_default(),
+                ))
+                .min()
         {
             let start = at + found;
             let rest = bytes.get(start..).unwrap_or_default();

@@ -10,7 +10,8 @@ use crate::source::Span;
 use super::syntax::{Host, Port, Source};
 
 /// The schemes that name a server, each with its own port.
-pub(super) const NETWORK: [(&str, u32); 4] = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
+pub(super) const NETWORK: [(&str, u32); 4] =
+    [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
 
 const LAST_PORT: u32 = 65_535;
 
@@ -211,7 +212,7 @@ impl Reach {
         if how == Upgrade::Never {
             return self;
         }
-        let [http, https, ws, wss] = &self.ports;
+        let [http, https, _, wss] = self.ports.clone();
         // An upgraded URL keeps its port, but 80 becomes 443.
         let before = |secure: &Ranges| {
             let kept = secure.minus(&one(80));
@@ -222,11 +223,10 @@ impl Reach {
             }
         };
         let from_http = match how {
-            Upgrade::Never | Upgrade::Before => before(https),
-            Upgrade::Both => before(https).intersect(http),
+            Upgrade::Never | Upgrade::Before => before(&https),
+            Upgrade::Both => before(&https).intersect(&http),
         };
-        self.ports = [from_http, https.clone(), before(wss), wss.clone()];
-        let _ = ws;
+        self.ports = [from_http, https, before(&wss), wss];
         self
     }
 
@@ -349,7 +349,7 @@ fn path_guard(gate: &mut Gate, path: &[u8], span: Span) -> Guard {
             pattern.push_str(&escaped);
         } else {
             let literal = regex_syntax::escape(&char::from(*byte).to_string());
-            pattern.push_str(&format!("(?:{literal}|{escaped})"));
+            pattern.extend(["(?:", &literal, "|", &escaped, ")"]);
         }
     }
     pattern.push_str(if path.ends_with(b"/") {

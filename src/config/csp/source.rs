@@ -199,10 +199,11 @@ mod tests {
     use super::*;
 
     fn host_of(token: &str) -> Host {
-        match parse_source(token) {
-            Source::Host(host) => host,
-            other => panic!("{token}: {other:?}"),
-        }
+        let source = parse_source(token);
+        let Source::Host(host) = source else {
+            panic!("{token}: {source:?}");
+        };
+        host
     }
 
     #[test]
@@ -214,7 +215,10 @@ mod tests {
         );
         assert_eq!(parse_source("BLOB:"), Source::Scheme("blob".to_owned()));
         assert_eq!(host_of("HTTPS://*.Chime.AWS").name, "chime.aws");
-        assert_eq!(parse_source("'NONCE-aBc='"), Source::Nonce("aBc=".to_owned()));
+        assert_eq!(
+            parse_source("'NONCE-aBc='"),
+            Source::Nonce("aBc=".to_owned())
+        );
         assert_eq!(parse_source("'url-sha384-ab'"), Source::Hash(HashOf::Url));
     }
 
@@ -222,7 +226,10 @@ mod tests {
     fn quotes_around_what_is_no_keyword_match_nothing() {
         for (token, bad) in [
             ("'blob:'", Bad::QuotedScheme("blob".to_owned())),
-            ("'https://a.test'", Bad::QuotedHost("https://a.test".to_owned())),
+            (
+                "'https://a.test'",
+                Bad::QuotedHost("https://a.test".to_owned()),
+            ),
             ("'*.chime.aws'", Bad::QuotedHost("*.chime.aws".to_owned())),
             ("'unsafe_eval'", Bad::UnknownKeyword),
             ("'nonce-'", Bad::UnknownKeyword),

@@ -7,6 +7,7 @@ use crate::source::{Span, Spanned};
 
 use super::text::Quoting;
 
+#[expect(dead_code, reason = "read by the dialect's findings, which follow")]
 /// One serialized policy: what stands between two commas of a header.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Policy {
@@ -186,11 +187,6 @@ macro_rules! words {
             pub(in crate::config) fn from_word(word: &str) -> Option<Self> {
                 Self::WORDS.iter().find(|(_, known)| *known == word).map(|(name, _)| *name)
             }
-
-            /// Its spelling.
-            pub(in crate::config) fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
         }
     };
 }
@@ -311,13 +307,24 @@ pub(in crate::config) enum Name {
 }
 
 impl Known {
+    /// Its spelling.
+    pub(in crate::config) fn word(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(name, _)| *name == self)
+            .map_or("default-src", |(_, word)| word)
+    }
+
     /// Whether its value is a list of sources.
     pub(in crate::config) fn takes_sources(self) -> bool {
         let word = self.word();
         word.ends_with("-src")
             || word.ends_with("-src-elem")
             || word.ends_with("-src-attr")
-            || matches!(self, Self::BaseUri | Self::FormAction | Self::FrameAncestors | Self::NavigateTo)
+            || matches!(
+                self,
+                Self::BaseUri | Self::FormAction | Self::FrameAncestors | Self::NavigateTo
+            )
     }
 }
 

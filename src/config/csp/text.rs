@@ -81,11 +81,6 @@ impl Text {
             .unwrap_or_default()
     }
 
-    /// The file.
-    pub(in crate::config) fn file(&self) -> FileId {
-        self.file
-    }
-
     /// What stands around it.
     pub(in crate::config) fn quoting(&self) -> Quoting {
         self.quoting
