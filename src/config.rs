@@ -12,6 +12,7 @@ use crate::source::{FileId, Span, Spanned};
 
 mod bind;
 mod csp;
+mod detect;
 mod dns;
 mod dnsmasq;
 mod html;
@@ -19,6 +20,8 @@ mod iptables;
 mod resolv_conf;
 mod squid;
 mod unbound;
+
+pub use detect::{Detected, detect, kind_called, template_marker};
 
 /// Every kind of config, in the order in which they are asked whether a file is theirs.
 pub const KINDS: &[&Kind] = &[

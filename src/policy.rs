@@ -18,6 +18,7 @@ use crate::finding::Report;
 use crate::model::Ranges;
 use crate::source::{FileId, Sources, Span};
 
+pub use parameters::did_you_mean;
 pub use syntax::{
     Alternative, Breadth, Condition, Demand, Destination, Expected, Parameter, ParameterKind,
     ParameterValue, Policy, PolicyTest, Probe, ProbeGroup, Reach, Requirement, Resolve, Service,

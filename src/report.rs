@@ -13,6 +13,7 @@ mod human;
 mod json;
 mod visible;
 
+pub use human::problem;
 pub use visible::{one_line, visible};
 
 /// Every output format.

@@ -83,7 +83,7 @@ pub(super) fn network(word: &str) -> Option<Ranges> {
 }
 
 /// The nearest of the known words, or all of them.
-pub(super) fn did_you_mean(word: &str, known: &[impl AsRef<str>]) -> String {
+pub fn did_you_mean(word: &str, known: &[impl AsRef<str>]) -> String {
     let nearest = known
         .iter()
         .map(|candidate| (distance(word, candidate.as_ref()), candidate.as_ref()))

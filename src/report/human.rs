@@ -8,7 +8,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyle
 
 use super::{Format, Style, one_line, summary};
 use crate::finding::{Finding, LabelRole, Outcome, Reason, Report, Severity};
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 use diagnostic::Shown;
 
 pub(super) const FORMAT: Format = Format {
@@ -54,6 +54,21 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
             named.chain(dated.map(|date| format!("address ranges of {date}"))),
         );
     }
+    out
+}
+
+/// One problem at one place, for errors that are no findings: those of policies.
+pub fn problem(
+    sources: &Sources,
+    span: Span,
+    message: &str,
+    help: Option<&str>,
+    severity: Severity,
+    style: Style,
+) -> String {
+    let mut out = String::new();
+    let shown = diagnostic::problem(sources, span, message, help, severity);
+    let _ = handler(style).render_report(&mut out, &shown);
     out
 }
 

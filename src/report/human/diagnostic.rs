@@ -7,7 +7,7 @@ use miette::{Diagnostic, LabeledSpan, SourceCode};
 use super::window::Window;
 use crate::finding::{Finding, Label, LabelRole, Reason, Severity, StepTaken};
 use crate::report::{Style, one_line, visible};
-use crate::source::{FileId, Sources};
+use crate::source::{FileId, Sources, Span};
 
 /// Places that one finding shows at most; more would hide the first.
 const MOST_LABELS: usize = 4;
@@ -106,6 +106,30 @@ pub(super) fn undecided(
         help(worst, style),
         sources,
     )
+}
+
+/// A problem that is no finding.
+pub(super) fn problem(
+    sources: &Sources,
+    span: Span,
+    message: &str,
+    help: Option<&str>,
+    severity: Severity,
+) -> Shown {
+    let label = Label {
+        span,
+        role: LabelRole::Decides,
+        text: String::new(),
+    };
+    Shown {
+        code: None,
+        severity,
+        title: one_line(message),
+        way: None,
+        window: Some(Window::new(&sources.file(span.file), &[&label])),
+        help: help.map(|help| visible(help).into_owned()),
+        elsewhere: Vec::new(),
+    }
 }
 
 /// Unknowns complete "cannot tell without ..."; other reasons are sentences of their own.

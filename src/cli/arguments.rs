@@ -1,0 +1,364 @@
+//! In: nothing. Out: the command line as types. Value lists come from the tables of kinds and formats.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gatelint::{KINDS, Severity, report};
+
+/// Proves whether network configs let a service through
+///
+/// Reads firewall dumps, proxy, resolver and content security policy configs, and proves for each what a policy asks:
+/// by default what the Amazon Chime SDK needs from a network. It never opens a connection, resolves a name or needs
+/// root; it judges the files that it is given, not the running machine.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatelint",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Commands",
+    after_help = "Exit codes: 0 nothing to fail on, 1 findings, 2 usage, policy or input error, 3 nothing was checked",
+    after_long_help = EXAMPLES
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) check: CheckArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gatelint edge.rules                     judge one file
+  gatelint check .                        judge every config below this folder
+  iptables-save | gatelint check - --kind iptables
+  gatelint trace edge.rules udp 10.0.0.5 to 99.77.130.1:3478
+  gatelint explain chime/media
+
+Exit codes:
+  0  nothing at or above --fail-on
+  1  findings
+  2  usage, policy or I/O error, or a named input that is no config
+  3  nothing was checked (see --allow-nothing)
+  2 beats 1 beats 3";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Judge configs against policies (the default)
+    Check(Box<CheckArguments>),
+    /// Show what a config does with one packet, request, lookup or fetch
+    Trace(TraceArguments),
+    /// Show what each file is taken for, and why
+    Inputs(InputsArguments),
+    /// List every rule
+    Rules(RulesArguments),
+    /// Say what a rule means, why it matters and what to do
+    Explain(ExplainArguments),
+    /// Run the tests of policies
+    Test(TestArguments),
+}
+
+/// What is read.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub(super) struct InputArguments {
+    /// Files or folders; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(super) paths: Vec<PathBuf>,
+    /// Take every named file, or the one at PATH, for this kind
+    #[arg(long, value_name = "KIND[=PATH]", value_parser = kind_choice)]
+    pub(super) kind: Vec<KindChoice>,
+    /// What standard input is called, for detection and messages
+    #[arg(long, value_name = "NAME")]
+    pub(super) stdin_filename: Option<String>,
+    /// Files that configs name are sought below this folder only (default: the repository, or the input's folder)
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    /// Also walk files that .gitignore names
+    #[arg(long)]
+    pub(super) no_gitignore: bool,
+}
+
+/// What is judged.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub(super) struct PolicyArguments {
+    /// A policy file, or one that comes with the program
+    #[arg(
+        long,
+        value_name = "FILE|builtin:NAME",
+        default_value = "builtin:chime",
+        env = "GATELINT_POLICY"
+    )]
+    pub(super) policy: Vec<String>,
+    /// Set a parameter of the policy (clients=javascript,ios)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(super) set: Vec<(String, String)>,
+}
+
+/// What is known beside the files.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Facts")]
+pub(super) struct FactArguments {
+    /// A fact that no file tells (squid.version=5.7, libc=musl, role=gateway)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(super) fact: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) policy: PolicyArguments,
+    /// Tell only these rules (chime, chime/media)
+    #[arg(
+        long,
+        value_name = "RULE",
+        value_delimiter = ',',
+        help_heading = "Rules"
+    )]
+    pub(super) select: Vec<String>,
+    /// Do not tell these rules
+    #[arg(
+        long,
+        value_name = "RULE",
+        value_delimiter = ',',
+        help_heading = "Rules"
+    )]
+    pub(super) ignore: Vec<String>,
+    #[command(flatten)]
+    pub(super) facts: FactArguments,
+    /// The clients to judge for: addresses or networks; can these users meet?
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        help_heading = "Facts"
+    )]
+    pub(super) client: Vec<String>,
+    /// How findings are written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        env = "GATELINT_FORMAT",
+        value_parser = PossibleValuesParser::new(report::FORMATS.iter().map(|format| format.name)),
+        help_heading = "Output"
+    )]
+    pub(super) format: String,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+    /// Only findings and the closing line
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+    /// Every step of the way, policy versions, address snapshot
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) verbose: bool,
+    /// Show only findings of this severity or worse
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        default_value = "info",
+        help_heading = "Gate"
+    )]
+    pub(super) min_severity: Threshold,
+    /// Exit with 1 from this severity on
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        default_value = "error",
+        env = "GATELINT_FAIL_ON",
+        help_heading = "Gate"
+    )]
+    pub(super) fail_on: FailOn,
+    /// What an undecided requirement counts as
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        default_value = "warning",
+        env = "GATELINT_UNDECIDED",
+        help_heading = "Gate"
+    )]
+    pub(super) undecided: Threshold,
+    /// Exit with 0 where it would be 1
+    #[arg(long, help_heading = "Gate")]
+    pub(super) exit_zero: bool,
+    /// Exit with 0 where nothing was checked
+    #[arg(long, help_heading = "Gate")]
+    pub(super) allow_nothing: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct LookArguments {
+    /// Colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) color: ColorChoice,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = trace_help())]
+pub(super) struct TraceArguments {
+    /// The config, then the request in words
+    #[arg(value_name = "FILE|WORD", required = true)]
+    pub(super) words: Vec<String>,
+    /// Requests as a JSON list; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) requests: Option<PathBuf>,
+    /// Take the file for this kind
+    #[arg(long, value_name = "KIND[=PATH]", value_parser = kind_choice)]
+    pub(super) kind: Vec<KindChoice>,
+    /// Files that the config names are sought below this folder only
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) facts: FactArguments,
+    /// How the answer is written
+    #[arg(long, value_name = "FORMAT", default_value = "human", value_parser = ["human", "json"])]
+    pub(super) format: String,
+}
+
+fn trace_help() -> &'static str {
+    "Requests in words (`to` may be written `->` where the shell leaves it alone):
+  firewall  [FORWARD] udp 10.0.0.5 to 99.77.130.1:3478 [in eth1] [out eth0] [established]
+  proxy     CONNECT signal.chime.aws:443 from 10.0.0.5
+  resolver  A signal.chime.aws from 10.0.0.5
+  browser   connect wss://signal.chime.aws at https://app.example.com
+  any field of a JSON request can be added as name=value (sport=49152)
+
+Exit codes: 0 all allowed, 1 denied or undecided, 2 error"
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InputsArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) facts: FactArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RulesArguments {
+    #[command(flatten)]
+    pub(super) policy: PolicyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArguments {
+    /// The rule's name (chime/media, squid/does-not-start)
+    pub(super) rule: String,
+    #[command(flatten)]
+    pub(super) policy: PolicyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// Policy files, or ones that come with the program
+    #[arg(value_name = "FILE|builtin:NAME", default_value = "builtin:chime")]
+    pub(super) policy: Vec<String>,
+}
+
+/// A kind, for all named files or for one.
+#[derive(Debug, Clone)]
+pub(super) struct KindChoice {
+    pub(super) kind: &'static gatelint::Kind,
+    pub(super) path: Option<PathBuf>,
+}
+
+fn kind_choice(text: &str) -> Result<KindChoice, String> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name, Some(PathBuf::from(path))),
+        None => (text, None),
+    };
+    let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+    gatelint::config::kind_called(name)
+        .map(|kind| KindChoice { kind, path })
+        .ok_or_else(|| {
+            let nearest = gatelint::policy::did_you_mean(name, &known);
+            format!("no such kind; {nearest}")
+        })
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())
+}
+
+/// A severity.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Threshold {
+    Info,
+    Warning,
+    Error,
+}
+
+impl Threshold {
+    pub(super) fn severity(self) -> Severity {
+        match self {
+            Self::Info => Severity::Info,
+            Self::Warning => Severity::Warning,
+            Self::Error => Severity::Error,
+        }
+    }
+}
+
+/// From what severity on a run fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Info,
+    Warning,
+    Error,
+    Never,
+}
+
+impl FailOn {
+    pub(super) fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Info => Some(Severity::Info),
+            Self::Warning => Some(Severity::Warning),
+            Self::Error => Some(Severity::Error),
+            Self::Never => None,
+        }
+    }
+}
+
+/// When to write colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_alone_is_a_check() {
+        let cli = Cli::try_parse_from(["gatelint", "edge.rules", "--fail-on", "warning"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.check.input.paths, [PathBuf::from("edge.rules")]);
+        assert_eq!(cli.check.fail_on, FailOn::Warning);
+    }
+
+    #[test]
+    fn a_misspelt_kind_is_answered_with_the_nearest() {
+        let error = kind_choice("iptabels").unwrap_err();
+        assert!(error.contains("did you mean `iptables`"), "{error}");
+        assert_eq!(kind_choice("named=a/b").unwrap().kind.name, "bind");
+    }
+}

@@ -1,0 +1,172 @@
+//! In: the arguments of `check`. Out: a report on standard output, and the exit code.
+
+use std::net::IpAddr;
+
+use gatelint::finding::Finding;
+use gatelint::model::Ranges;
+use gatelint::report::{self, Style};
+use gatelint::{Checked, Context, Facts, Outcome, Report, Severity, Sources};
+
+use super::Exit;
+use super::arguments::{CheckArguments, FactArguments};
+use super::disk::Disk;
+use super::walk::{self, Found};
+use super::{policies, rules, screen};
+
+/// Checks.
+pub(super) fn run(arguments: &CheckArguments) -> Exit {
+    let sources = Sources::new();
+    let disk = match Disk::new(&sources, arguments.input.root.as_deref()) {
+        Ok(disk) => disk,
+        Err(error) => {
+            screen::say(&format!("error: --root: {error}"));
+            return Exit::Unusable;
+        }
+    };
+    let Some(policies) = policies::load(&arguments.policy, &sources, &disk) else {
+        return Exit::Unusable;
+    };
+    if !rules::say_unknown(arguments.select.iter().chain(&arguments.ignore), &policies) {
+        return Exit::Unusable;
+    }
+    let clients = match clients(&arguments.client) {
+        Ok(clients) => clients,
+        Err(word) => {
+            screen::say(&format!(
+                "error: --client: `{word}` is no address and no network (10.20.0.0/16)"
+            ));
+            return Exit::Unusable;
+        }
+    };
+    let found = walk::find(&arguments.input, &sources, &disk);
+    let mut is_unusable = walk::say_errors(&found);
+    let facts = facts(&arguments.facts);
+    let context = Context {
+        sources: &sources,
+        files: &disk,
+        facts: &facts,
+        clients: Some(&clients).filter(|(written, _)| !written.is_empty()),
+        fixes: true,
+    };
+    let files = found.files(&sources);
+    let mut checked = gatelint::check(&found.targets(&files), &policies, &context);
+    is_unusable |= say_failures(&checked, &found, &sources);
+    checked.report.notes.extend(found.notes.iter().cloned());
+    let undecided = arguments.undecided.severity();
+    let keeps = |finding: &Finding| {
+        let named = |rules: &[String]| rules.iter().any(|rule| rules::covers(rule, &finding.rule));
+        (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
+    };
+    checked.report.results.retain(keeps);
+    for finding in &mut checked.report.results {
+        if finding.outcome == Outcome::Undecided && finding.severity != Severity::None {
+            finding.severity = undecided;
+        }
+    }
+    if !show(arguments, &checked.report, &sources) {
+        return Exit::Unusable;
+    }
+    let has_checked = checked.report.inputs.iter().any(|input| input.judged);
+    if !has_checked && !is_unusable {
+        say_nothing_checked(&checked.report, found.unknown, arguments.allow_nothing);
+    }
+    exit(arguments, &checked.report, is_unusable, has_checked)
+}
+
+fn exit(arguments: &CheckArguments, report: &Report, is_unusable: bool, has_checked: bool) -> Exit {
+    let fails = arguments
+        .fail_on
+        .severity()
+        .is_some_and(|least| report.worst() >= least);
+    if is_unusable {
+        Exit::Unusable
+    } else if fails && !arguments.exit_zero {
+        Exit::Findings
+    } else if has_checked || arguments.allow_nothing {
+        Exit::Fine
+    } else {
+        Exit::NothingChecked
+    }
+}
+
+/// Says which named files are not what they were taken for, and where this program failed; whether there was any.
+fn say_failures(checked: &Checked, found: &Found, sources: &Sources) -> bool {
+    for file in &checked.unrecognised {
+        let taken = found.configs.iter().find(|config| config.file == *file);
+        if let Some(config) = taken {
+            screen::say(&format!(
+                "error: {}: not one statement of {} was found in it ({}); say what it is with --kind",
+                sources.path(*file),
+                config.kind.title,
+                config.why
+            ));
+        }
+    }
+    for (file, fault) in &checked.faults {
+        screen::say(&format!(
+            "error: {}: a fault of gatelint, please report it: {fault}",
+            sources.path(*file)
+        ));
+    }
+    !checked.unrecognised.is_empty() || !checked.faults.is_empty()
+}
+
+/// Writes the report; whether that went well.
+fn show(arguments: &CheckArguments, report: &Report, sources: &Sources) -> bool {
+    let Some(format) = report::format(&arguments.format) else {
+        return false;
+    };
+    let style = Style {
+        color: screen::wants_color(arguments.look.color),
+        least: arguments.min_severity.severity(),
+        quiet: arguments.quiet,
+        verbose: arguments.verbose,
+    };
+    let text = (format.render)(report, sources, style);
+    if let Err(error) = screen::write(&text) {
+        screen::say(&format!("error: the report cannot be written: {error}"));
+        return false;
+    }
+    if !format.says_summary && !arguments.quiet {
+        for note in &report.notes {
+            screen::say(note);
+        }
+        screen::say(&report::summary(report, sources));
+    }
+    true
+}
+
+fn say_nothing_checked(report: &Report, unknown: usize, is_allowed: bool) {
+    let word = if is_allowed { "note" } else { "error" };
+    let seen = if report.inputs.is_empty() {
+        match unknown {
+            0 => "no config was found".to_owned(),
+            1 => "no config was found (1 file is none that gatelint knows)".to_owned(),
+            more => format!("no config was found ({more} files are none that gatelint knows)"),
+        }
+    } else {
+        "no config that was found could be judged".to_owned()
+    };
+    screen::say(&format!(
+        "{word}: nothing was checked: {seen}; `gatelint inputs` shows what each file is taken for"
+    ));
+}
+
+pub(super) fn facts(arguments: &FactArguments) -> Facts {
+    let mut facts = Facts::default();
+    for (name, value) in &arguments.fact {
+        facts.set(name, value);
+    }
+    facts
+}
+
+/// The declared clients, as written and as addresses; an error is the word that is no address.
+fn clients(written: &[String]) -> Result<(Vec<String>, Ranges), &str> {
+    let mut all = Ranges::empty();
+    for word in written {
+        let one = word.parse::<IpAddr>().map(Ranges::host);
+        let one = one.or_else(|_| word.parse().map(Ranges::network));
+        all = all.union(&one.map_err(|_| word.as_str())?);
+    }
+    Ok((written.to_vec(), all))
+}

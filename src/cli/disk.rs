@@ -1,0 +1,325 @@
+//! In: paths on disk. Out: files in [`Sources`], and the files that configs name.
+//!
+//! A config may name any path, so nothing outside a root is read: by default the repository of the input, else its
+//! folder. An absolute name is sought as the config's own tree suggests: where `X/etc/bind/named.conf` names
+//! `/etc/bind/y`, `X` is the root of that machine.
+//!
+//! Invariants: no file is read twice under two ids; no device, pipe or folder is opened; a link that leads out of the
+//! root is refused.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gatelint::Sources;
+use gatelint::config::{Files, Opened};
+use gatelint::source::{FileId, SourceError};
+
+/// A glob gives at most this many files.
+const MOST_MATCHES: usize = 10_000;
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DiskError {
+    #[error("no such file or folder")]
+    Missing,
+    #[error("it is a folder")]
+    Folder,
+    #[error("it is no regular file; give it on standard input with `-`")]
+    NotRegular,
+    #[error("it lies outside the root {0}; choose another with --root")]
+    Outside(String),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{0}")]
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for DiskError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            Self::Missing
+        } else {
+            Self::Io(error)
+        }
+    }
+}
+
+/// The disk below roots.
+#[derive(Debug)]
+pub(super) struct Disk<'s> {
+    sources: &'s Sources,
+    /// As given with `--root`, canonical.
+    root: Option<PathBuf>,
+    /// What is cut off in front of paths for messages.
+    here: Option<PathBuf>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_place: HashMap<PathBuf, FileId>,
+    places: HashMap<FileId, Place>,
+}
+
+/// Where a file is.
+#[derive(Debug, Clone)]
+struct Place {
+    /// As it was named.
+    path: PathBuf,
+    /// Canonical.
+    root: PathBuf,
+}
+
+impl<'s> Disk<'s> {
+    /// The disk, bound to a root where one is given.
+    pub(super) fn new(sources: &'s Sources, root: Option<&Path>) -> Result<Self, DiskError> {
+        Ok(Self {
+            sources,
+            root: root.map(Path::canonicalize).transpose()?,
+            here: Path::new(".").canonicalize().ok(),
+            known: Mutex::default(),
+        })
+    }
+
+    /// Reads a file that the user named, or that a walk of `walked` met.
+    pub(super) fn load(&self, path: &Path, walked: Option<&Path>) -> Result<FileId, DiskError> {
+        let root = match &self.root {
+            Some(root) => root.clone(),
+            None => default_root(walked.unwrap_or(path))?,
+        };
+        // A file that the user names is read wherever its link leads; one that a walk meets must stay inside.
+        let bound = walked.map(|_| root.as_path());
+        self.read(path, &root, bound)
+    }
+
+    /// Takes text that has no file, and seeks what it names below the current folder.
+    pub(super) fn take(&self, name: &str, bytes: Vec<u8>) -> Result<FileId, DiskError> {
+        let file = self.sources.add(name, bytes)?;
+        let root = match (&self.root, &self.here) {
+            (Some(root), _) | (None, Some(root)) => root.clone(),
+            (None, None) => PathBuf::from("."),
+        };
+        let place = Place {
+            path: root.join(name),
+            root,
+        };
+        self.known().places.insert(file, place);
+        Ok(file)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, path: &Path, root: &Path, bound: Option<&Path>) -> Result<FileId, DiskError> {
+        let real = path.canonicalize()?;
+        if let Some(bound) = bound
+            && !real.starts_with(bound)
+        {
+            return Err(DiskError::Outside(self.label(bound)));
+        }
+        if let Some(known) = self.known().by_place.get(&real) {
+            return Ok(*known);
+        }
+        let about = std::fs::metadata(&real)?;
+        if about.is_dir() {
+            return Err(DiskError::Folder);
+        }
+        if !about.is_file() {
+            return Err(DiskError::NotRegular);
+        }
+        if u32::try_from(about.len()).is_err() {
+            return Err(SourceError::TooLarge(about.len()).into());
+        }
+        let bytes = contents(&real)?;
+        let file = self.sources.add(self.label(path), bytes)?;
+        let mut known = self.known();
+        known.by_place.insert(real, file);
+        let place = Place {
+            path: path.to_owned(),
+            root: root.to_owned(),
+        };
+        known.places.insert(file, place);
+        Ok(file)
+    }
+
+    /// A path as messages show it: as the user would write it from here.
+    pub(super) fn label(&self, path: &Path) -> String {
+        let path = tidy(path);
+        let short = self
+            .here
+            .as_deref()
+            .and_then(|here| path.strip_prefix(here).ok())
+            .unwrap_or(&path);
+        let text = short.to_string_lossy().replace('\\', "/");
+        if text.is_empty() {
+            ".".to_owned()
+        } else {
+            text
+        }
+    }
+
+    fn place(&self, file: FileId) -> Option<Place> {
+        self.known().places.get(&file).cloned()
+    }
+
+    /// Where a name that a config writes may lie, best first.
+    fn candidates(&self, from: &Place, name: &str) -> Vec<PathBuf> {
+        let name = Path::new(name);
+        let folder = from.path.parent().unwrap_or(Path::new(""));
+        if name.is_relative() {
+            return vec![tidy(&folder.join(name))];
+        }
+        let below: PathBuf = name
+            .components()
+            .filter(|part| !matches!(part, Component::RootDir | Component::Prefix(_)))
+            .collect();
+        let mut places = Vec::new();
+        places.extend(self.root.as_deref().map(|root| tidy(&root.join(&below))));
+        // INVARIANT: both are canonical, so their components can be compared.
+        let first = below.components().next();
+        let folder = folder.canonicalize().unwrap_or_default();
+        let tops = folder.ancestors().filter(|top| {
+            folder
+                .strip_prefix(top)
+                .ok()
+                .and_then(|p| p.components().next())
+                == first
+        });
+        places.extend(tops.map(|top| tidy(&top.join(&below))));
+        places.push(tidy(&from.root.join(&below)));
+        places
+    }
+
+    fn open_at(&self, from: &Place, path: &Path) -> Opened {
+        match self.read(path, &from.root, Some(&from.root)) {
+            Ok(file) => Opened::Found {
+                file,
+                bytes: Arc::clone(&self.sources.file(file).bytes),
+            },
+            Err(DiskError::Missing) => Opened::Missing,
+            Err(DiskError::Outside(_)) => Opened::Refused("it lies outside the root"),
+            Err(DiskError::Folder) => Opened::Refused("it is a folder"),
+            Err(DiskError::NotRegular) => Opened::Refused("it is no regular file"),
+            Err(DiskError::Source(_)) => Opened::Refused("it has 4 GiB or more"),
+            Err(DiskError::Io(_)) => Opened::Refused("it cannot be read"),
+        }
+    }
+}
+
+impl Files for Disk<'_> {
+    fn open(&self, from: FileId, name: &str) -> Opened {
+        let Some(from) = self.place(from) else {
+            return Opened::Missing;
+        };
+        let mut refused = Opened::Missing;
+        for path in self.candidates(&from, name) {
+            match self.open_at(&from, &path) {
+                found @ Opened::Found { .. } => return found,
+                // Outside the root nothing is asked of the disk in its name: another machine's file proves nothing.
+                why @ Opened::Refused(_) => refused = why,
+                Opened::Missing => {}
+            }
+        }
+        refused
+    }
+
+    fn glob(&self, from: FileId, pattern: &str) -> Vec<(String, Opened)> {
+        let Some(from) = self.place(from) else {
+            return Vec::new();
+        };
+        let found = self
+            .candidates(&from, pattern)
+            .iter()
+            .map(|pattern| matches(pattern, &from.root))
+            .find(|found| !found.is_empty())
+            .unwrap_or_default();
+        found
+            .into_iter()
+            .map(|path| (self.label(&path), self.open_at(&from, &path)))
+            .collect()
+    }
+}
+
+/// The paths below `root` that a pattern matches, sorted; wildcards do not match hidden files unless they say so.
+fn matches(pattern: &Path, root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for part in pattern.components() {
+        let word = part.as_os_str().to_string_lossy();
+        if !word.contains(['*', '?', '[']) {
+            for path in &mut found {
+                path.push(part);
+            }
+            continue;
+        }
+        let Ok(glob) = globset::GlobBuilder::new(&word).build() else {
+            return Vec::new();
+        };
+        let matcher = glob.compile_matcher();
+        let mut next = Vec::new();
+        for folder in &found {
+            let inside = folder
+                .canonicalize()
+                .is_ok_and(|real| real.starts_with(root));
+            let Some(entries) = inside.then(|| folder.read_dir().ok()).flatten() else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name();
+                let is_hidden = name.to_string_lossy().starts_with('.');
+                if matcher.is_match(&name) && (!is_hidden || word.starts_with('.')) {
+                    next.push(folder.join(name));
+                }
+                if next.len() > MOST_MATCHES {
+                    break;
+                }
+            }
+        }
+        found = next;
+    }
+    found.retain(|path| path.exists());
+    found.sort();
+    found.truncate(MOST_MATCHES);
+    found
+}
+
+/// The repository that a path lies in, else its folder.
+fn default_root(path: &Path) -> Result<PathBuf, DiskError> {
+    let real = path.canonicalize()?;
+    let folder = if real.is_dir() {
+        real.as_path()
+    } else {
+        real.parent().unwrap_or(&real)
+    };
+    let repository = folder.ancestors().find(|top| top.join(".git").exists());
+    Ok(repository.unwrap_or(folder).to_owned())
+}
+
+/// Without `.` and, where the path itself says so, without `..`.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(tidy.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                tidy.pop();
+            }
+            Component::ParentDir
+            | Component::Normal(_)
+            | Component::RootDir
+            | Component::Prefix(_) => tidy.push(part),
+        }
+    }
+    tidy
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the shell's one place that reads files"
+)]
+pub(super) fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
+    std::fs::read(path)
+}
