@@ -9,16 +9,21 @@
 //! list of errors with places, never a panic; a requirement passes only where every flow that it asks for is proved to
 //! pass for every client.
 
+mod networks;
 mod parameters;
+mod parse;
 mod syntax;
+mod words;
 mod yaml;
 
 use crate::config::{Facts, Files, Input, Kind, Reading};
 use crate::finding::Report;
 use crate::model::Ranges;
-use crate::source::{FileId, Sources, Span};
+use crate::source::{Sources, Span};
 
+pub use networks::Networks;
 pub use parameters::did_you_mean;
+pub use parse::parse;
 pub use syntax::{
     Alternative, Breadth, Condition, Demand, Destination, Expected, Parameter, ParameterKind,
     ParameterValue, Policy, PolicyTest, Probe, ProbeGroup, Reach, Requirement, Resolve, Service,
@@ -38,13 +43,6 @@ pub struct PolicyError {
     pub message: String,
     /// What to do (`did you mean "clients"?`).
     pub help: Option<String>,
-}
-
-/// The published address ranges that policies name by service.
-#[derive(Debug, Clone, Default)]
-pub struct Networks {
-    /// When they were published.
-    pub date: Option<String>,
 }
 
 /// One config, read.
@@ -88,27 +86,6 @@ pub fn builtin(
     Some(parse(sources, file, networks))
 }
 
-/// Reads a policy.
-pub fn parse(
-    sources: &Sources,
-    file: FileId,
-    _networks: &Networks,
-) -> Result<Policy, Vec<PolicyError>> {
-    let text = String::from_utf8_lossy(&sources.file(file).bytes).into_owned();
-    let (span, message) = match yaml::read(file, &text) {
-        Ok(tree) => (
-            tree.span,
-            format!("a policy is not {} yet", tree.value.what()),
-        ),
-        Err(error) => (error.span, error.value),
-    };
-    Err(vec![PolicyError {
-        span: Some(span),
-        message,
-        help: None,
-    }])
-}
-
 /// Judges every requirement of every policy at every config.
 pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_>) -> Report {
     let _ = (policies, subjects, context.fixes);
@@ -139,16 +116,4 @@ pub struct TestReport {
 pub fn test(policy: &Policy, networks: &Networks, files: &dyn Files) -> TestReport {
     let _ = (policy, networks, files);
     TestReport::default()
-}
-
-impl Networks {
-    /// The snapshot that comes with the program.
-    pub fn embedded() -> Self {
-        Self::default()
-    }
-
-    /// Reads a network file: the project's own form, or a downloaded `ip-ranges.json`.
-    pub fn read(_sources: &Sources, _file: FileId) -> Result<Self, Vec<PolicyError>> {
-        Ok(Self::default())
-    }
 }

@@ -89,7 +89,7 @@ pub fn did_you_mean(word: &str, known: &[impl AsRef<str>]) -> String {
         .map(|candidate| (distance(word, candidate.as_ref()), candidate.as_ref()))
         .min();
     match nearest {
-        Some((far, candidate)) if far <= (candidate.len().max(word.len()) / 3).max(1) => {
+        Some((far, candidate)) if far <= ((candidate.len().max(word.len()) + 1) / 3).max(1) => {
             format!("did you mean `{candidate}`?")
         }
         Some(_) => format!("known here: {}", listed(known)),
