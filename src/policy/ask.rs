@@ -9,7 +9,9 @@
 
 use super::words::{cidrs, few};
 use super::{Alternative, Destination, ParameterValue, Policy, Probe, Resolve, Service};
-use crate::model::{Conversation, Dim, Flags, Gate, Lang, Question, Ranges, Role, TextSpace};
+use crate::model::{
+    Conversation, Dim, Flags, Gate, Guard, Lang, Question, Ranges, Role, Test, TextSpace,
+};
 
 /// One question with what it means.
 #[derive(Debug, Clone)]
@@ -24,8 +26,6 @@ pub(super) struct Ask {
     pub(super) weight: Weight,
     /// Protocol and port, where it has them.
     pub(super) service: Option<(u8, u16)>,
-    /// The host pattern, where it has one.
-    pub(super) host: Option<String>,
     /// What a page loads, where it is that.
     pub(super) probe: Option<Probe>,
 }
@@ -80,7 +80,6 @@ pub(super) fn packets(
             to: words.clone(),
             weight: Weight::Must,
             service: port_of(service),
-            host: to.names.first().cloned(),
             probe: None,
         };
         if to.or_local {
@@ -88,7 +87,7 @@ pub(super) fn packets(
             let mut local = ask.clone();
             local.question.destination_is_local = Some(true);
             local.what = format!("{} to this machine", spoken(service));
-            local.to = "this machine".to_owned();
+            "this machine".clone_into(&mut local.to);
             asks.push(ask);
             ask = local;
         }
@@ -132,11 +131,17 @@ pub(super) fn any_interface() -> TextSpace {
     TextSpace {
         lang: lang.minus(&Lang::literal(b"lo")).unwrap_or(lang),
         suffixes: Vec::new(),
+        familiar: vec!["eth1".to_owned(), "eth0".to_owned()],
     }
 }
 
 /// CONNECT requests to the destination's names. Services over UDP are not asked of a proxy.
-pub(super) fn connects(policy: &Policy, to: &Destination, alternative: &Alternative) -> Vec<Ask> {
+pub(super) fn connects(
+    policy: &Policy,
+    gate: &Gate,
+    to: &Destination,
+    alternative: &Alternative,
+) -> Vec<Ask> {
     let known = to.networks.intersect(&families(policy));
     let addresses = if alternative.addresses_unknown || known.is_empty() {
         // Some public address: rules about private ones do not apply, rules about the networks may or may not.
@@ -153,15 +158,42 @@ pub(super) fn connects(policy: &Policy, to: &Destination, alternative: &Alternat
             asks.push(connect(name, service, addresses.clone(), weight));
         }
         // Clients use names: a rule that lets them through by today's addresses only is not to be relied on.
-        if !alternative.addresses_unknown && !known.is_empty() {
+        if !alternative.addresses_unknown
+            && !known.is_empty()
+            && let Some(stranger) = stranger(gate)
+        {
             for name in &to.names {
-                let mut ask = connect(name, service, public(), Weight::Should);
+                let mut ask = connect(name, service, stranger.clone(), Weight::Should);
                 ask.what = format!("{} by name rather than by address", ask.what);
                 asks.push(ask);
             }
         }
     }
     asks
+}
+
+/// A public address that no rule names; `None` where no rule tests the host's addresses.
+fn stranger(gate: &Gate) -> Option<Ranges> {
+    let mut named = Ranges::empty();
+    let mut tests = false;
+    let mut open: Vec<&Guard> = gate
+        .chains
+        .iter()
+        .flat_map(|chain| chain.rules.iter().map(|rule| &rule.guard))
+        .collect();
+    while let Some(guard) = open.pop() {
+        match guard {
+            Guard::All(guards) | Guard::AnyOf(guards) => open.extend(guards),
+            Guard::Not(guard) => open.push(guard),
+            Guard::Is(Test::AnyAddress(ranges)) => {
+                tests = true;
+                named = named.union(ranges);
+            }
+            Guard::Always | Guard::Is(_) | Guard::Unknown(_) => {}
+        }
+    }
+    let address = Ranges::min(&public().minus(&named))?;
+    tests.then(|| Ranges::one(address))
 }
 
 /// One CONNECT request.
@@ -192,7 +224,6 @@ pub(super) fn connect(name: &str, service: &Service, addresses: Ranges, weight: 
         what: format!("CONNECT to {name}:{port}"),
         weight,
         service: port_of(service),
-        host: Some(name.to_owned()),
         probe: None,
     }
 }
@@ -246,8 +277,9 @@ pub(super) fn lookup(
         [first, rest @ ..] => rest.iter().fold(host_space(first), |all, next| {
             let next = host_space(next);
             TextSpace {
-                lang: all.lang.union(&next.lang).unwrap_or_else(|_| Lang::any()),
+                lang: all.lang.or(&next.lang).unwrap_or_else(|_| Lang::any()),
                 suffixes: [all.suffixes, next.suffixes].concat(),
+                familiar: Vec::new(),
             }
         }),
     };
@@ -266,7 +298,6 @@ pub(super) fn lookup(
         what: format!("{word} of {name}"),
         weight,
         service: None,
-        host: Some(name.to_owned()),
         probe: None,
     }
 }
@@ -288,6 +319,7 @@ pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
                 // A path of a request: no query, which source lists never see (CSP3, 6.7.2.12).
                 lang: Lang::pattern(r"/[!-\x22$->@-~]*").unwrap_or_else(|_| Lang::any()),
                 suffixes: Vec::new(),
+                familiar: vec!["/".to_owned()],
             },
         };
         question.texts.insert(Dim::Path, path);
@@ -313,7 +345,6 @@ pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
         what: format!("{}{url}", probe.resource.word()),
         weight,
         service: None,
-        host: probe.host.clone(),
         probe: Some(probe.clone()),
     }
 }
@@ -322,7 +353,20 @@ fn any_word() -> TextSpace {
     TextSpace {
         lang: Lang::any(),
         suffixes: Vec::new(),
+        familiar: Vec::new(),
     }
+}
+
+/// Names that people know, for the one that stands for many.
+pub(super) fn with_familiar(mut ask: Ask, familiar: &[String]) -> Ask {
+    if let Some(hosts) = ask.question.texts.get_mut(&Dim::Host) {
+        hosts.familiar = familiar
+            .iter()
+            .filter(|name| hosts.lang.contains(name.as_bytes()))
+            .cloned()
+            .collect();
+    }
+    ask
 }
 
 /// `*.example.test` is every name below, anything else one name.
@@ -380,7 +424,7 @@ fn spoken(service: &Service) -> String {
 }
 
 fn port_of(service: &Service) -> Option<(u8, u16)> {
-    let port = service.ports.min()?;
+    let port = Ranges::min(&service.ports)?;
     Some((service.protocol, u16::try_from(port).ok()?))
 }
 

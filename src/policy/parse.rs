@@ -1,7 +1,7 @@
 //! In: the text of a policy. Out: the [`Policy`], or every error that was found, each with its place.
 //!
 //! The keys of `gatelint.policy/v1`:
-//! - `policy: {id, title, version, refs: {NAME: URL}, relevant: [DOMAIN]}`
+//! - `policy: {id, title, version, refs: {NAME: URL}, relevant: [DOMAIN], familiar: [NAME]}`
 //! - `parameters: {NAME: {type: set|enum|networks|boolean, of: [..], default: .., help: ..}}`; the engine itself reads
 //!   the parameter `address-families` (words `ipv4`, `ipv6`) and the networks parameter that `from` names
 //! - `sets: {networks, domains, services}`; a list item is a value or the name of another set of the same sort.
@@ -126,6 +126,7 @@ fn top(tree: &Yaml, file: FileId, networks: &Networks, problems: &mut Problems) 
         requirements,
         summary,
         relevant: head.relevant,
+        familiar: head.familiar,
         tests,
         ranges_date: sets.published.then(|| networks.date.clone()).flatten(),
     })
@@ -137,10 +138,11 @@ struct Head {
     version: String,
     refs: BTreeMap<String, String>,
     relevant: Vec<String>,
+    familiar: Vec<String>,
 }
 
 fn head(yaml: &Yaml, problems: &mut Problems) -> Option<Head> {
-    let known = ["id", "title", "version", "refs", "relevant"];
+    let known = ["id", "title", "version", "refs", "relevant", "familiar"];
     let fields = Fields::new(yaml, "`policy`", &known, problems)?;
     let word = |name: &str, problems: &mut Problems| {
         fields
@@ -159,18 +161,22 @@ fn head(yaml: &Yaml, problems: &mut Problems) -> Option<Head> {
             .filter_map(|(name, value)| Some((name.value.clone(), fields::text(value, problems)?)))
             .collect()
     });
-    let relevant = fields
-        .get("relevant")
-        .map_or_else(Vec::new, |yaml| fields::words(yaml, problems))
-        .into_iter()
-        .map(|word| word.value)
-        .collect();
+    let mut words = |name: &str| -> Vec<String> {
+        fields
+            .get(name)
+            .map_or_else(Vec::new, |yaml| fields::words(yaml, problems))
+            .into_iter()
+            .map(|word| word.value)
+            .collect()
+    };
+    let (relevant, familiar) = (words("relevant"), words("familiar"));
     Some(Head {
         id,
         title,
         version,
         refs,
         relevant,
+        familiar,
     })
 }
 

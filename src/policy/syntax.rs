@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Outcome, Severity};
-use crate::model::{Ranges, Resource};
+use crate::model::{Layer, Ranges, Resource};
 use crate::source::{FileId, Span};
 
 /// A policy: what flows a service needs, why, and tests of that.
@@ -30,6 +30,8 @@ pub struct Policy {
     pub summary: Vec<Summary>,
     /// Domains whose absence from a config says that it is about something else.
     pub relevant: Vec<String>,
+    /// Names that people know, preferred in examples of flows.
+    pub familiar: Vec<String>,
     /// Tests of the policy itself.
     pub tests: Vec<PolicyTest>,
     /// The date of the published address ranges that its sets name.
@@ -91,19 +93,38 @@ pub struct Requirement {
     /// What.
     pub demand: Demand,
     /// The effect where it fails, with `{placeholders}`.
-    pub message: Option<String>,
+    pub message: Layered,
     /// The effect where it is degraded for another reason than its alternative.
-    pub degraded_message: Option<String>,
+    pub degraded_message: Layered,
     /// Short words for the answer in one line, by outcome.
     pub short: BTreeMap<Outcome, String>,
     /// One sentence about the service.
     pub why: Option<String>,
     /// What to do, imperative, with `{placeholders}`.
-    pub fix: Option<String>,
+    pub fix: Layered,
     /// Where it comes from.
     pub links: Vec<String>,
     /// A command that shows it on the live machine, with `{placeholders}`.
-    pub live_check: Option<String>,
+    pub live_check: Layered,
+}
+
+/// A text that may differ by the layer of the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Layered {
+    /// For the layers that have none of their own.
+    pub any: Option<String>,
+    /// By layer.
+    pub by: BTreeMap<Layer, String>,
+}
+
+impl Layered {
+    /// The text for a layer.
+    pub fn get(&self, layer: Layer) -> Option<&str> {
+        self.by
+            .get(&layer)
+            .or(self.any.as_ref())
+            .map(String::as_str)
+    }
 }
 
 /// A test of a parameter: it has any of these values.
@@ -121,7 +142,7 @@ pub enum Demand {
     /// Flows to addresses and names.
     Reach(Reach),
     /// Lookups.
-    Resolve(Resolve),
+    Resolve(Vec<Resolve>),
     /// What a page must be able to load: every probe of any one group.
     Fetch(Vec<ProbeGroup>),
     /// Values that must hold.
@@ -219,6 +240,8 @@ pub struct ProbeGroup {
     pub name: String,
     /// All of them.
     pub probes: Vec<Probe>,
+    /// Those whose failure only degrades.
+    pub prefer: Vec<Probe>,
 }
 
 /// One thing that a page loads.

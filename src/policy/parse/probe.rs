@@ -10,29 +10,45 @@ use crate::model::Resource;
 use crate::source::Spanned;
 
 pub(super) fn probe_groups(yaml: &Yaml, problems: &mut Problems) -> Vec<ProbeGroup> {
-    if let Node::List(items) = &yaml.value {
-        let probes = items.iter().filter_map(|item| probe(item, problems));
+    if let Node::List(_) = &yaml.value {
         return vec![ProbeGroup {
             name: String::new(),
-            probes: probes.collect(),
+            probes: probes(yaml, problems),
+            prefer: Vec::new(),
         }];
     }
-    let Some(any_of) = Fields::new(yaml, "`fetch`", &["any-of"], problems)
-        .and_then(|fields| fields.required("any-of", problems))
+    let Some(fields) = Fields::new(yaml, "`fetch`", &["any-of", "probes", "prefer"], problems)
     else {
         return Vec::new();
+    };
+    let Some(any_of) = fields.get("any-of") else {
+        return group(&fields, problems).into_iter().collect();
     };
     fields::list(any_of, problems)
         .iter()
         .filter_map(|item| {
-            let fields = Fields::new(item, "a group of probes", &["name", "probes"], problems)?;
-            let name = fields::text(fields.required("name", problems)?, problems)?;
-            let probes = fields::list(fields.required("probes", problems)?, problems)
-                .iter()
-                .filter_map(|item| probe(item, problems))
-                .collect();
-            Some(ProbeGroup { name, probes })
+            let known = ["name", "probes", "prefer"];
+            let fields = Fields::new(item, "a group of probes", &known, problems)?;
+            group(&fields, problems)
         })
+        .collect()
+}
+
+fn group(fields: &Fields<'_>, problems: &mut Problems) -> Option<ProbeGroup> {
+    let must = fields.required("probes", problems)?;
+    Some(ProbeGroup {
+        name: fields.text("name", problems).unwrap_or_default(),
+        probes: probes(must, problems),
+        prefer: fields
+            .get("prefer")
+            .map_or_else(Vec::new, |yaml| probes(yaml, problems)),
+    })
+}
+
+fn probes(yaml: &Yaml, problems: &mut Problems) -> Vec<Probe> {
+    fields::list(yaml, problems)
+        .iter()
+        .filter_map(|item| probe(item, problems))
         .collect()
 }
 

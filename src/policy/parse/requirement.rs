@@ -4,17 +4,22 @@
 //! (words by outcome for the answer in one line), `why`, `fix`, `refs` (names from `policy.refs`), `live-check`, and one of
 //! - `reach: {from, to: {networks, domains, any-one, or-local}, service | alternatives, otherwise, breadth}`;
 //!   an alternative is `{service, outcome, severity, pass-when, message, addresses: known|unknown}`
-//! - `resolve: {names, types, optional, alias-of, answers}`
-//! - `fetch: [PROBE]` or `{any-of: [{name, probes: [PROBE]}]}`; a probe is `{connect: URL}` or, without a URL, `worker-wasm`
+//! - `resolve: {names, types, optional, alias-of, answers}`, or a list of these
+//! - `fetch: [PROBE]`, `{probes, prefer}` or `{any-of: [{name, probes, prefer}]}`; a probe is `{connect: URL}` or, without a
+//!   URL, `worker-wasm`
 //! - `setting: {NAME: enabled | disabled | {at-least, at-most, prefer-at-least, prefer-at-most}}`
 //! - `forbid: {..}` like `reach`; `advice: true`
+//!
+//! `message`, `degraded`, `fix` and `live-check` are one text or `{packet, proxy, lookup, fetch}`; their placeholders are
+//! `{to}` (the destination), `{region}` (the clients concerned), `{blocker}` (what decided, with its line), `{blocked}` (how:
+//! dropped, refused ..), `{detail}` (what was asked), `{share}` and `{missing}` (of a destination reached in part).
 
 use std::collections::BTreeMap;
 
 use super::super::parameters::did_you_mean;
-use super::super::yaml::Yaml;
+use super::super::yaml::{Node, Yaml};
 use super::super::{
-    Alternative, Breadth, Condition, Demand, Destination, Parameter, ParameterKind, Reach,
+    Alternative, Breadth, Condition, Demand, Destination, Layered, Parameter, ParameterKind, Reach,
     Requirement, Resolve,
 };
 use super::fields::{self, Fields, Problems};
@@ -22,6 +27,7 @@ use super::probe::probe_groups;
 use super::sets::Sets;
 use super::setting::settings;
 use crate::finding::{Outcome, Severity};
+use crate::model::Layer;
 use crate::source::Spanned;
 
 /// What a requirement may name.
@@ -80,7 +86,7 @@ pub(super) fn requirement(
             })
             .collect()
     });
-    let (mut message, mut severity) = (template(&fields, "message", problems), severity);
+    let (mut message, mut severity) = (layered(&fields, "message", problems), severity);
     let demand = demand(&fields, scope, &mut message, &mut severity, problems);
     let short = fields.get("short").map_or_else(BTreeMap::new, |yaml| {
         let known = super::OUTCOMES.map(Outcome::word);
@@ -98,19 +104,19 @@ pub(super) fn requirement(
         severity_when,
         demand: demand?,
         message,
-        degraded_message: template(&fields, "degraded", problems),
+        degraded_message: layered(&fields, "degraded", problems),
         short,
         why: fields.text("why", problems),
-        fix: template(&fields, "fix", problems),
+        fix: layered(&fields, "fix", problems),
         links,
-        live_check: template(&fields, "live-check", problems),
+        live_check: layered(&fields, "live-check", problems),
     })
 }
 
 fn demand(
     fields: &Fields<'_>,
     scope: &Scope<'_>,
-    message: &mut Option<String>,
+    message: &mut Layered,
     severity: &mut Severity,
     problems: &mut Problems,
 ) -> Option<Demand> {
@@ -133,7 +139,16 @@ fn demand(
     match *kind {
         "reach" => reach(yaml, scope, message, severity, problems).map(Demand::Reach),
         "forbid" => reach(yaml, scope, message, severity, problems).map(Demand::Forbid),
-        "resolve" => resolve(yaml, scope, problems).map(Demand::Resolve),
+        "resolve" => {
+            let items = match &yaml.value {
+                Node::List(items) => items.as_slice(),
+                Node::Null | Node::Scalar(_) | Node::Map(_) => std::slice::from_ref(yaml),
+            };
+            let lookups = items
+                .iter()
+                .filter_map(|item| resolve(item, scope, problems));
+            Some(Demand::Resolve(lookups.collect()))
+        }
         "fetch" => Some(Demand::Fetch(probe_groups(yaml, problems))),
         "setting" => Some(Demand::Setting(settings(yaml, problems))),
         _ => Some(Demand::Advice),
@@ -143,7 +158,7 @@ fn demand(
 fn reach(
     yaml: &Yaml,
     scope: &Scope<'_>,
-    message: &mut Option<String>,
+    message: &mut Layered,
     severity: &mut Severity,
     problems: &mut Problems,
 ) -> Option<Reach> {
@@ -194,7 +209,7 @@ fn reach(
             *severity = fields::severity(yaml, problems).unwrap_or(*severity);
         }
         if let Some(text) = template(&otherwise, "message", problems) {
-            *message = Some(text);
+            message.any = Some(text);
         }
     }
     let breadth = fields.get("breadth").map_or(Breadth::All, |yaml| {
@@ -430,8 +445,38 @@ fn links(
 
 /// The names that messages may use.
 const PLACEHOLDERS: [&str; 7] = [
-    "to", "region", "clients", "blocker", "share", "missing", "detail",
+    "to", "region", "blocker", "blocked", "share", "missing", "detail",
 ];
+
+/// The words of layers in policies.
+const LAYERS: [(&str, Layer); 4] = [
+    ("packet", Layer::Packet),
+    ("proxy", Layer::Proxy),
+    ("lookup", Layer::Lookup),
+    ("fetch", Layer::Fetch),
+];
+
+/// A text, or texts by layer.
+fn layered(fields: &Fields<'_>, name: &str, problems: &mut Problems) -> Layered {
+    let Some(yaml) = fields.get(name) else {
+        return Layered::default();
+    };
+    if !matches!(yaml.value, Node::Map(_)) {
+        return Layered {
+            any: template(fields, name, problems),
+            by: BTreeMap::new(),
+        };
+    }
+    let words = LAYERS.map(|(word, _)| word);
+    let Some(texts) = Fields::new(yaml, "a text by layer", &words, problems) else {
+        return Layered::default();
+    };
+    let by = LAYERS
+        .into_iter()
+        .filter_map(|(word, layer)| Some((layer, template(&texts, word, problems)?)))
+        .collect();
+    Layered { any: None, by }
+}
 
 /// A field with `{placeholders}`.
 fn template(fields: &Fields<'_>, name: &str, problems: &mut Problems) -> Option<String> {

@@ -1,0 +1,311 @@
+//! In: findings at one config. Out: the same findings with the fixes that were proved to mend them.
+//!
+//! A kind offers edits; each is applied in memory, the text read and judged again. It is offered only where the
+//! requirement then passes (or is as good as its alternatives allow) and no other result got worse.
+
+use super::check::{Told, requirements};
+use super::{Context, Demand, Policy, Requirement, Subject, ask};
+use crate::config::{Blocked, Edit, Fix, Input};
+use crate::finding::{Finding, FixOffer, LabelRole, Outcome};
+use crate::model::{Gate, Layer, Question, Ranges};
+use crate::source::Span;
+
+/// More than this many candidates are not tried for one finding.
+const MOST_TRIED: usize = 6;
+/// More than this many are not offered.
+const MOST_OFFERED: usize = 2;
+
+/// Adds fixes to the findings that have some.
+pub(super) fn offer(
+    policies: &[Policy],
+    subject: &Subject<'_>,
+    context: &Context<'_>,
+    results: &mut [Finding],
+) {
+    let before: Vec<(String, String, Outcome)> = results.iter().map(key).collect();
+    for finding in results.iter_mut() {
+        if !matches!(finding.outcome, Outcome::Fail | Outcome::Degraded) {
+            continue;
+        }
+        let Some((policy, requirement)) = found(policies, &finding.rule) else {
+            continue;
+        };
+        let mut tried = 0;
+        for blocked in Asked::of(policy, requirement, subject, finding) {
+            for fix in (subject.kind.fix)(&subject.input, subject.reading, &blocked.as_blocked()) {
+                tried += 1;
+                if tried > MOST_TRIED || finding.fixes.len() >= MOST_OFFERED {
+                    break;
+                }
+                let known = finding.fixes.iter().any(|offer| offer.title == fix.title);
+                if !known && mends(policies, subject, context, &before, finding, &fix) {
+                    finding.fixes.push(FixOffer {
+                        title: fix.title.clone(),
+                        safe: fix.safe,
+                        edits: fix
+                            .edits
+                            .iter()
+                            .map(|edit| (edit.span, edit.text.clone()))
+                            .collect(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn key(finding: &Finding) -> (String, String, Outcome) {
+    (
+        finding.rule.clone(),
+        finding.target.clone(),
+        finding.outcome,
+    )
+}
+
+fn found<'p>(policies: &'p [Policy], rule: &str) -> Option<(&'p Policy, &'p Requirement)> {
+    policies.iter().find_map(|policy| {
+        let requirement = policy
+            .requirements
+            .iter()
+            .find(|requirement| policy.rule(requirement) == rule)?;
+        Some((policy, requirement))
+    })
+}
+
+/// Whether the changed text mends the finding and makes nothing worse.
+fn mends(
+    policies: &[Policy],
+    subject: &Subject<'_>,
+    context: &Context<'_>,
+    before: &[(String, String, Outcome)],
+    finding: &Finding,
+    fix: &Fix,
+) -> bool {
+    let Some(bytes) = applied(subject.input.bytes, subject.input, &fix.edits) else {
+        return false;
+    };
+    let input = Input {
+        bytes: &bytes,
+        ..subject.input
+    };
+    let reading = (subject.kind.read)(&input, context.files, context.facts);
+    let changed = Subject {
+        input,
+        reading: &reading,
+        ..*subject
+    };
+    let quiet = Context {
+        fixes: false,
+        ..*context
+    };
+    let mut told = Told::default();
+    for policy in policies {
+        requirements(policy, &changed, &quiet, true, &mut told);
+    }
+    let after = |rule: &str, target: &str| {
+        told.results
+            .iter()
+            .find(|result| result.rule == rule && result.target == target)
+            .map(|result| result.outcome)
+    };
+    let mended = after(&finding.rule, &finding.target)
+        .is_some_and(|outcome| outcome < finding.outcome && outcome <= Outcome::Degraded);
+    mended
+        && before.iter().all(|(rule, target, outcome)| {
+            after(rule, target).is_some_and(|after| after <= *outcome)
+        })
+}
+
+/// The text with the edits; `None` where they overlap or lie outside of it.
+fn applied(bytes: &[u8], input: Input<'_>, edits: &[Edit]) -> Option<Vec<u8>> {
+    let mut edits: Vec<&Edit> = edits.iter().collect();
+    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+    let mut text = Vec::with_capacity(bytes.len());
+    let mut done = 0;
+    for edit in edits {
+        if edit.span.file != input.file {
+            return None;
+        }
+        let range = edit.span.range();
+        text.extend_from_slice(bytes.get(done..range.start)?);
+        text.extend_from_slice(edit.text.as_bytes());
+        done = range.end;
+    }
+    text.extend_from_slice(bytes.get(done..)?);
+    Some(text)
+}
+
+/// What a fixer is told, owned.
+struct Asked<'a> {
+    gate: Option<usize>,
+    question: Question,
+    decided_by: Option<Span>,
+    shadowed: Vec<Span>,
+    domains: Vec<String>,
+    networks: Ranges,
+    service: Option<(u8, u16)>,
+    clients: Ranges,
+    fetch: Option<super::Probe>,
+    setting: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// One for each question that the requirement asks at the finding's gate.
+    fn of(
+        policy: &Policy,
+        requirement: &'a Requirement,
+        subject: &Subject<'_>,
+        finding: &Finding,
+    ) -> Vec<Self> {
+        let decided_by = finding.primary.as_ref().map(|label| label.span);
+        let shadowed = finding
+            .related
+            .iter()
+            .filter(|label| label.role == LabelRole::Shadowed)
+            .map(|label| label.span)
+            .collect();
+        let base = Self {
+            gate: None,
+            question: Question::default(),
+            decided_by,
+            shadowed,
+            domains: Vec::new(),
+            networks: Ranges::empty(),
+            service: None,
+            clients: Ranges::empty(),
+            fetch: None,
+            setting: None,
+        };
+        let one = |setting: &'a str| Self {
+            setting: Some(setting),
+            ..base.clone()
+        };
+        if let Demand::Setting(demands) = &requirement.demand {
+            return demands.iter().map(|demand| one(&demand.name)).collect();
+        }
+        let Some((index, gate)) = gate_of(subject, finding) else {
+            return Vec::new();
+        };
+        let clients = finding.clients.groups.iter().filter(|group| !group.through);
+        let clients = clients
+            .filter_map(|result| gate.groups.iter().find(|group| group.name == result.name))
+            .fold(Ranges::empty(), |all, group| all.union(&group.sources));
+        asks(policy, requirement, gate)
+            .into_iter()
+            .map(|(ask, domains, networks)| Self {
+                gate: Some(index),
+                question: ask.question,
+                domains,
+                networks,
+                service: ask.service,
+                clients: clients.clone(),
+                fetch: ask.probe,
+                ..base.clone()
+            })
+            .collect()
+    }
+
+    fn as_blocked(&self) -> Blocked<'_> {
+        Blocked {
+            gate: self.gate,
+            question: &self.question,
+            decided_by: self.decided_by,
+            shadowed: &self.shadowed,
+            domains: &self.domains,
+            networks: &self.networks,
+            service: self.service,
+            clients: &self.clients,
+            fetch: self
+                .fetch
+                .as_ref()
+                .map(|probe| (probe.resource, probe.url.as_str())),
+            setting: self.setting,
+        }
+    }
+}
+
+impl Clone for Asked<'_> {
+    fn clone(&self) -> Self {
+        Self {
+            question: self.question.clone(),
+            shadowed: self.shadowed.clone(),
+            domains: self.domains.clone(),
+            networks: self.networks.clone(),
+            clients: self.clients.clone(),
+            fetch: self.fetch.clone(),
+            ..*self
+        }
+    }
+}
+
+/// The gate that a finding is about.
+fn gate_of<'s>(subject: &Subject<'s>, finding: &Finding) -> Option<(usize, &'s Gate)> {
+    let name = finding.target.rsplit_once('#').map(|(_, name)| name);
+    subject
+        .reading
+        .gates
+        .iter()
+        .enumerate()
+        .find(|(_, gate)| name.is_none_or(|name| gate.name == name))
+}
+
+/// What a requirement asks at a gate, with the domains and networks that it names.
+fn asks(
+    policy: &Policy,
+    requirement: &Requirement,
+    gate: &Gate,
+) -> Vec<(ask::Ask, Vec<String>, Ranges)> {
+    let with = |asks: Vec<ask::Ask>, domains: &[String], networks: &Ranges| {
+        asks.into_iter()
+            .map(|ask| (ask, domains.to_vec(), networks.clone()))
+            .collect::<Vec<_>>()
+    };
+    match (&requirement.demand, gate.layer) {
+        (Demand::Reach(reach), layer @ (Layer::Packet | Layer::Proxy)) => {
+            let networks = reach.to.networks.intersect(&ask::families(policy));
+            let domains = if reach.to.wider.is_empty() {
+                &reach.to.names
+            } else {
+                &reach.to.wider
+            };
+            let alternatives = reach.alternatives.iter().flat_map(|alternative| {
+                let asks = if layer == Layer::Packet {
+                    ask::packets(policy, gate, &reach.to, alternative)
+                } else {
+                    ask::connects(policy, gate, &reach.to, alternative)
+                        .into_iter()
+                        .take(1)
+                        .collect()
+                };
+                with(asks, domains, &networks)
+            });
+            alternatives.collect()
+        }
+        (Demand::Resolve(lookups), Layer::Lookup) => lookups
+            .iter()
+            .flat_map(|resolve| {
+                let asks = ask::lookups(policy, resolve).into_iter().take(1).collect();
+                let networks = resolve.answers.clone().unwrap_or_default();
+                with(asks, &resolve.to.names, &networks)
+            })
+            .collect(),
+        (Demand::Fetch(groups), Layer::Fetch) => groups
+            .iter()
+            .flat_map(|group| &group.probes)
+            .flat_map(|probe| {
+                let host = probe.host.iter().cloned().collect::<Vec<_>>();
+                let asks = vec![ask::fetch(probe, ask::Weight::Must)];
+                with(asks, &host, &Ranges::empty())
+            })
+            .collect(),
+        (
+            Demand::Reach(_)
+            | Demand::Resolve(_)
+            | Demand::Fetch(_)
+            | Demand::Setting(_)
+            | Demand::Forbid(_)
+            | Demand::Advice,
+            Layer::Packet | Layer::Proxy | Layer::Lookup | Layer::Fetch,
+        ) => Vec::new(),
+    }
+}

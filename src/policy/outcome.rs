@@ -1,0 +1,467 @@
+//! In: a requirement, a gate, one client group. Out: the requirement's outcome for that group, and what shows it.
+//!
+//! Alternatives are asked in order, each only for the (client, destination) pairs that the former ones left uncovered;
+//! a pair is covered where every port and all three packets of the conversation get through. Precedence: fail,
+//! undecided, degraded, pass.
+
+use super::ask::{self, Ask, Weight};
+use super::clients::Group;
+use super::judged::{Judged, judged, judged_within};
+use super::{Breadth, Demand, Policy, ProbeGroup, Reach, Requirement};
+use crate::decide::{Evaluator, Flows};
+use crate::finding::{Outcome, Severity};
+use crate::model::{Dim, Gate, Layer, Ranges};
+
+/// A requirement's outcome for one group.
+#[derive(Debug)]
+pub(super) struct GroupOutcome {
+    /// The outcome.
+    pub(super) outcome: Outcome,
+    /// For undecided: what is possible.
+    pub(super) between: Vec<Outcome>,
+    /// What shows it, the decisive one first.
+    pub(super) problems: Vec<Problem>,
+    /// What still works, where something had to fall back.
+    pub(super) fallback: Option<Problem>,
+    /// The message of the alternative that had to serve, and its severity.
+    pub(super) said: (Option<String>, Option<Severity>),
+    /// The part of the destination that is not reached, where a part suffices, and its share in percent.
+    pub(super) missing: Option<(Ranges, f64)>,
+}
+
+/// A question and those of its flows that matter.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// What was asked.
+    pub(super) ask: Ask,
+    /// What came of it.
+    pub(super) judged: Judged,
+    /// The flows.
+    pub(super) flows: Flows,
+}
+
+impl GroupOutcome {
+    fn plain(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            between: Vec::new(),
+            problems: Vec::new(),
+            fallback: None,
+            said: (None, None),
+            missing: None,
+        }
+    }
+}
+
+/// What must be known to judge one group at one gate.
+pub(super) struct Bench<'a, 'g> {
+    pub(super) policy: &'a Policy,
+    pub(super) gate: &'g Gate,
+    pub(super) evaluator: &'a mut Evaluator<'g>,
+    pub(super) group: &'a Group,
+}
+
+impl Bench<'_, '_> {
+    /// The outcome; `None` where the gate is not concerned.
+    pub(super) fn outcome(&mut self, requirement: &Requirement) -> Option<GroupOutcome> {
+        match (&requirement.demand, self.gate.layer) {
+            (Demand::Reach(reach), Layer::Packet) => self.packets(reach),
+            (Demand::Reach(reach), Layer::Proxy) => self.connects(reach),
+            (Demand::Forbid(reach), Layer::Packet) => self.forbidden(reach),
+            (Demand::Resolve(lookups), Layer::Lookup) => {
+                let asks = lookups
+                    .iter()
+                    .flat_map(|resolve| ask::lookups(self.policy, resolve))
+                    .collect();
+                self.all(asks)
+            }
+            (Demand::Fetch(groups), Layer::Fetch) => self.any_group(groups),
+            (
+                Demand::Reach(_)
+                | Demand::Resolve(_)
+                | Demand::Fetch(_)
+                | Demand::Setting(_)
+                | Demand::Forbid(_)
+                | Demand::Advice,
+                _,
+            ) => None,
+        }
+    }
+
+    fn ask(&mut self, ask: Ask, within: Option<Flows>) -> (Ask, Judged) {
+        let ask = ask::with_familiar(ask, &self.policy.familiar);
+        let question = self.group.asks(&ask.question, self.gate.layer);
+        let judged = match within {
+            None => judged(self.evaluator, question),
+            Some(within) => judged_within(self.evaluator, question, within),
+        };
+        (ask, judged)
+    }
+
+    /// All must get through.
+    fn all(&mut self, asks: Vec<Ask>) -> Option<GroupOutcome> {
+        if asks.is_empty() {
+            return None;
+        }
+        let mut result = GroupOutcome::plain(Outcome::Pass);
+        for ask in asks {
+            let (ask, judged) = self.ask(ask, None);
+            let worst = match ask.weight {
+                Weight::Must => Outcome::Fail,
+                Weight::Should => Outcome::Degraded,
+            };
+            let (outcome, flows) = if !self.evaluator.is_empty(judged.bad) {
+                (worst, judged.bad)
+            } else if !self.evaluator.is_empty(judged.unknown) {
+                (Outcome::Undecided, judged.unknown)
+            } else {
+                continue;
+            };
+            if outcome == Outcome::Undecided && result.outcome <= Outcome::Undecided {
+                result.between.extend([Outcome::Pass, worst]);
+            }
+            let problem = Problem { ask, judged, flows };
+            if outcome > result.outcome {
+                result.outcome = outcome;
+                result.problems.insert(0, problem);
+                result.problems.truncate(1);
+            } else if outcome == result.outcome {
+                result.problems.push(problem);
+            }
+        }
+        settle_between(&mut result);
+        Some(result)
+    }
+
+    /// Every probe of any one group.
+    fn any_group(&mut self, groups: &[ProbeGroup]) -> Option<GroupOutcome> {
+        let results: Vec<GroupOutcome> = groups
+            .iter()
+            .filter_map(|group| {
+                let must = group.probes.iter().map(|probe| (probe, Weight::Must));
+                let should = group.prefer.iter().map(|probe| (probe, Weight::Should));
+                let asks = must
+                    .chain(should)
+                    .map(|(probe, weight)| ask::fetch(probe, weight));
+                self.all(asks.collect())
+            })
+            .collect();
+        // The best group counts; of equal ones the one with the fewest problems, in the order of the policy.
+        results
+            .into_iter()
+            .min_by_key(|result| (result.outcome, result.problems.len()))
+    }
+
+    /// A proxy is asked for what can go through it.
+    fn connects(&mut self, reach: &Reach) -> Option<GroupOutcome> {
+        let mut first: Option<GroupOutcome> = None;
+        let mut doubtful = false;
+        for alternative in &reach.alternatives {
+            let asks = ask::connects(self.policy, self.gate, &reach.to, alternative);
+            let Some(result) = self.all(asks) else {
+                continue;
+            };
+            let passes = result.outcome <= Outcome::Degraded;
+            let Some(earlier) = &mut first else {
+                if passes {
+                    return Some(result);
+                }
+                doubtful = result.outcome == Outcome::Undecided;
+                first = Some(result);
+                continue;
+            };
+            if passes {
+                let served = self.served(alternative);
+                earlier.outcome = if doubtful { Outcome::Undecided } else { served };
+                earlier.between = if doubtful {
+                    vec![Outcome::Pass, served]
+                } else {
+                    Vec::new()
+                };
+                earlier.said = (alternative.message.clone(), alternative.severity);
+                settle_between(earlier);
+                return first;
+            }
+            doubtful |= result.outcome == Outcome::Undecided;
+            if doubtful {
+                earlier.outcome = Outcome::Undecided;
+            }
+            earlier.problems.extend(result.problems);
+        }
+        first
+    }
+
+    /// The outcome that an alternative gives.
+    fn served(&self, alternative: &super::Alternative) -> Outcome {
+        match &alternative.pass_when {
+            Some(when) if self.policy.holds(when) => Outcome::Pass,
+            Some(_) | None => alternative.outcome,
+        }
+    }
+
+    /// No flow may get through.
+    fn forbidden(&mut self, reach: &Reach) -> Option<GroupOutcome> {
+        let mut result = None;
+        for alternative in &reach.alternatives {
+            for ask in ask::packets(self.policy, self.gate, &reach.to, alternative) {
+                let (ask, judged) = self.ask(ask, None);
+                let open = self
+                    .evaluator
+                    .union(judged.verdict.allowed, judged.verdict.varying);
+                let unknown = judged.verdict.undecided;
+                let (outcome, flows) = if !self.evaluator.is_empty(open) {
+                    (Outcome::Fail, open)
+                } else if !self.evaluator.is_empty(unknown) {
+                    (Outcome::Undecided, unknown)
+                } else {
+                    (Outcome::Pass, unknown)
+                };
+                let best = result.get_or_insert_with(|| GroupOutcome::plain(Outcome::Pass));
+                if outcome > best.outcome {
+                    best.outcome = outcome;
+                    best.problems = vec![Problem { ask, judged, flows }];
+                    best.between = vec![Outcome::Pass, Outcome::Fail];
+                    settle_between(best);
+                }
+            }
+        }
+        result
+    }
+
+    fn packets(&mut self, reach: &Reach) -> Option<GroupOutcome> {
+        let keys: &[Dim] = if reach.to.any_one {
+            &[Dim::Source]
+        } else {
+            &PAIR
+        };
+        let mut rounds: Vec<Round> = Vec::new();
+        for (index, alternative) in reach.alternatives.iter().enumerate() {
+            let asks = ask::packets(self.policy, self.gate, &reach.to, alternative);
+            if asks.is_empty() {
+                continue;
+            }
+            let left = rounds.last().map(|round| round.left);
+            if left.is_some_and(|left| self.evaluator.is_empty(left)) {
+                break;
+            }
+            let maybe_before = rounds.last().map(|round| round.maybe);
+            let round = self.round(index, asks, left, maybe_before, keys);
+            rounds.push(round);
+        }
+        (!rounds.is_empty()).then(|| self.conclude(reach, rounds))
+    }
+
+    /// Asks one alternative for what is left.
+    fn round(
+        &mut self,
+        alternative: usize,
+        asks: Vec<Ask>,
+        left: Option<Flows>,
+        maybe_before: Option<Flows>,
+        keys: &[Dim],
+    ) -> Round {
+        let asked: Vec<(Ask, Judged)> = asks.into_iter().map(|ask| self.ask(ask, left)).collect();
+        let evaluator = &mut *self.evaluator;
+        let none = evaluator.flows(&[(Dim::Source, Ranges::empty())]);
+        let (mut all, mut covered, mut maybe) = (none, none, none);
+        for local in [false, true] {
+            let (mut pairs, mut bad, mut unknown) = (none, none, none);
+            let here = |(ask, _): &&(Ask, Judged)| {
+                (ask.question.destination_is_local == Some(true)) == local
+            };
+            for (_, judged) in asked.iter().filter(here) {
+                let part = evaluator.keep(judged.verdict.universe, &PAIR);
+                pairs = evaluator.union(pairs, part);
+                let part = evaluator.keep(judged.bad, &PAIR);
+                bad = evaluator.union(bad, part);
+                let part = evaluator.keep(judged.unknown, &PAIR);
+                unknown = evaluator.union(unknown, part);
+            }
+            let through = evaluator.minus(pairs, bad);
+            let good = evaluator.minus(through, unknown);
+            let unknown = evaluator.intersect(through, unknown);
+            for (sum, part) in [
+                (&mut all, pairs),
+                (&mut covered, good),
+                (&mut maybe, unknown),
+            ] {
+                let part = evaluator.keep(part, keys);
+                *sum = evaluator.union(*sum, part);
+            }
+        }
+        let maybe_before = maybe_before.unwrap_or(none);
+        let doubtful = evaluator.intersect(covered, maybe_before);
+        let certain = evaluator.minus(covered, doubtful);
+        let rest = evaluator.minus(all, covered);
+        let maybe = evaluator.union(maybe, maybe_before);
+        let maybe = evaluator.intersect(maybe, rest);
+        Round {
+            alternative,
+            asked,
+            all,
+            certain,
+            doubtful,
+            left: rest,
+            maybe,
+        }
+    }
+
+    fn conclude(&mut self, reach: &Reach, rounds: Vec<Round>) -> GroupOutcome {
+        let mut result = GroupOutcome::plain(Outcome::Pass);
+        let (Some(first), Some(last)) = (rounds.first(), rounds.last()) else {
+            return result;
+        };
+        let all = first.all;
+        let failed = self.evaluator.minus(last.left, last.maybe);
+        let maybe = last.maybe;
+        // How far each alternative had to serve.
+        let mut outcomes = Vec::new();
+        for (index, round) in rounds.iter().enumerate() {
+            let Some(alternative) = reach.alternatives.get(round.alternative) else {
+                continue;
+            };
+            // The first one that can be asked here is as good as it gets only where it is the policy's first.
+            let outcome = self.served(alternative);
+            outcomes.push(outcome);
+            if !self.evaluator.is_empty(round.certain) && outcome > result.outcome {
+                result.outcome = outcome;
+                result.said = (alternative.message.clone(), alternative.severity);
+                if index > 0 {
+                    result.problems = vec![];
+                }
+            }
+            if !self.evaluator.is_empty(round.doubtful) {
+                result.between.extend(outcomes.iter().copied());
+            }
+        }
+        if !self.evaluator.is_empty(maybe) {
+            result.between.extend(outcomes);
+            result.between.push(Outcome::Fail);
+        }
+        if !result.between.is_empty() {
+            settle_between(&mut result);
+            if result.between.len() > 1 {
+                result.outcome = Outcome::Undecided;
+            } else if let Some(only) = result.between.pop() {
+                result.outcome = result.outcome.max(only);
+            }
+        }
+        if !self.evaluator.is_empty(failed) {
+            self.failed(reach, all, failed, &mut result);
+        }
+        self.show(reach, rounds, failed, &mut result);
+        result
+    }
+
+    /// Some pairs fail: a failure, or where a part of the destination suffices, perhaps only a part.
+    fn failed(&mut self, reach: &Reach, all: Flows, failed: Flows, result: &mut GroupOutcome) {
+        if reach.breadth == Breadth::AnyLargePart {
+            let rest = self.evaluator.minus(all, failed);
+            let served = self.evaluator.keep(rest, &[Dim::Source]);
+            let hit = self.evaluator.keep(failed, &[Dim::Source]);
+            let dead = self.evaluator.minus(hit, served);
+            if self.evaluator.is_empty(dead) {
+                let missing = self.evaluator.values(failed, Dim::Destination);
+                let whole = self.evaluator.values(all, Dim::Destination);
+                result.missing = Some((missing.clone(), share(&missing, &whole)));
+                result.outcome = result.outcome.max(Outcome::Degraded);
+                return;
+            }
+        }
+        result.outcome = Outcome::Fail;
+        result.between.clear();
+    }
+
+    /// Picks the questions and flows that show the outcome.
+    fn show(
+        &mut self,
+        reach: &Reach,
+        rounds: Vec<Round>,
+        failed: Flows,
+        result: &mut GroupOutcome,
+    ) {
+        let alternatives = &reach.alternatives;
+        let doubted = rounds.iter().fold(failed, |sum, round| {
+            let part = self.evaluator.union(round.doubtful, round.maybe);
+            self.evaluator.union(sum, part)
+        });
+        // Degraded: what an alternative that is worse than the first had to cover.
+        let mut fell_back = self.evaluator.minus(failed, failed);
+        for round in &rounds {
+            let outcome = alternatives
+                .get(round.alternative)
+                .map_or(Outcome::Pass, |alternative| self.served(alternative));
+            if outcome == Outcome::Degraded {
+                fell_back = self.evaluator.union(fell_back, round.certain);
+            }
+        }
+        let (keys, wants_unknown) = match result.outcome {
+            Outcome::Fail => (failed, false),
+            Outcome::Undecided => (doubted, true),
+            Outcome::Degraded if result.missing.is_some() => (failed, false),
+            Outcome::Degraded => (fell_back, false),
+            Outcome::Pass | Outcome::NotApplicable => return,
+        };
+        for round in rounds {
+            let covers = self.evaluator.intersect(round.certain, fell_back);
+            let serves = result.outcome == Outcome::Degraded && !self.evaluator.is_empty(covers);
+            for (ask, judged) in round.asked {
+                let side = if serves {
+                    judged.good
+                } else if wants_unknown {
+                    judged.unknown
+                } else {
+                    judged.bad
+                };
+                let flows = self.evaluator.intersect(side, keys);
+                if self.evaluator.is_empty(flows) {
+                    continue;
+                }
+                let problem = Problem { ask, judged, flows };
+                if serves {
+                    result.fallback.get_or_insert(problem);
+                } else {
+                    result.problems.push(problem);
+                }
+            }
+        }
+    }
+}
+
+const PAIR: [Dim; 2] = [Dim::Source, Dim::Destination];
+
+/// One alternative's round; sets are over the keys.
+struct Round {
+    alternative: usize,
+    asked: Vec<(Ask, Judged)>,
+    all: Flows,
+    certain: Flows,
+    /// Covered, and perhaps by a former alternative already.
+    doubtful: Flows,
+    left: Flows,
+    /// Of what is left: perhaps covered.
+    maybe: Flows,
+}
+
+fn settle_between(result: &mut GroupOutcome) {
+    result.between.sort_unstable();
+    result.between.dedup();
+    if result.outcome == Outcome::Fail {
+        result.between.clear();
+    }
+}
+
+/// In percent.
+fn share(part: &Ranges, whole: &Ranges) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a percentage is shown with one digit"
+    )]
+    let ratio = |ranges: &Ranges| ranges.count() as f64;
+    let whole = ratio(whole);
+    if whole > 0.0 {
+        100.0 * ratio(part) / whole
+    } else {
+        0.0
+    }
+}
