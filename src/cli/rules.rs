@@ -94,10 +94,10 @@ fn requirement(policy: &Policy, name: &str) -> Option<String> {
         policy.severity(requirement).word()
     )];
     paragraphs.extend(requirement.why.clone());
-    let fix = requirement.fix.as_ref();
-    paragraphs.extend(fix.map(|fix| format!("What to do: {fix}")));
-    let check = requirement.live_check.as_ref();
-    paragraphs.extend(check.map(|check| format!("On the live machine: {check}")));
+    let fixes = requirement.fix.all();
+    paragraphs.extend(fixes.map(|fix| format!("What to do: {fix}")));
+    let checks = requirement.live_check.all();
+    paragraphs.extend(checks.map(|check| format!("On the live machine: {check}")));
     if !requirement.links.is_empty() {
         paragraphs.push(format!("Source: {}", requirement.links.join(", ")));
     }

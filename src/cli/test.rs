@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &TestArguments) -> Exit {
     };
     let (mut lines, mut passed, mut failed) = (Vec::new(), 0usize, 0usize);
     for policy in &policies {
-        let told = policy::test(policy, &networks, &disk);
+        let told = policy::test(policy, &disk);
         for result in &told.results {
             if result.problems.is_empty() {
                 passed += 1;

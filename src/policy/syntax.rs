@@ -125,6 +125,11 @@ impl Layered {
             .or(self.any.as_ref())
             .map(String::as_str)
     }
+
+    /// Every text, the general one first.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        self.any.iter().chain(self.by.values()).map(String::as_str)
+    }
 }
 
 /// A test of a parameter: it has any of these values.
