@@ -224,6 +224,17 @@ impl Behaviour {
     }
 }
 
+/// Upstream servers are asked over TCP or TLS: the advertised size is a fact still, but no requirement can be about it.
+pub(super) fn sizes_are_moot(reading: &mut Reading, span: Span, why: &str) {
+    for setting in &mut reading.settings {
+        if setting.name == "dns.edns0.upstream-size" {
+            setting.value = SettingValue::NotApplicable;
+            setting.span = Some(span);
+            why.clone_into(&mut setting.why);
+        }
+    }
+}
+
 fn number(held: &Held<u64>) -> FactValue {
     match &held.value {
         Known::Is(value) => FactValue::Number(*value),

@@ -1,0 +1,479 @@
+//! In: `local-zone`, `local-data` and what belongs to them. Out: the stage of names that unbound answers by itself.
+//!
+//! unbound.conf(5) and `services/localzone.c`: the deepest zone wins, whatever the order; of the same name the last one.
+//! Data lies in the deepest zone around its name; without one it makes a transparent zone of its own.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::{Lowering, netblock, zone_name};
+use crate::config::dns::{self, NAMES, TYPE_A, TYPE_AAAA, ZoneRule};
+use crate::config::unbound::parse::Entry;
+use crate::model::{ChainId, Denial, Dim, DomainScope, Guard, Ranges, Step, UnknownId, address};
+use crate::source::{Span, Spanned};
+
+/// Zones that unbound has by itself and that public names can lie in (`services/localzone.c`, `local_zone_enter_defaults`).
+const BUILT_IN: [&str; 3] = ["onion", "test", "invalid"];
+/// Record type CNAME.
+const TYPE_CNAME: u128 = 5;
+
+/// The types of local zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Deny,
+    Refuse,
+    Static,
+    Transparent,
+    /// `typetransparent`.
+    OtherTypesPass,
+    Redirect,
+    AlwaysTransparent,
+    AlwaysRefuse,
+    AlwaysNxdomain,
+    AlwaysNodata,
+    AlwaysDeny,
+    AlwaysNull,
+    BlockA,
+    Nodefault,
+}
+
+impl Type {
+    fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "deny" | "inform_deny" => Self::Deny,
+            "refuse" => Self::Refuse,
+            "static" => Self::Static,
+            "transparent" | "inform" | "noview" | "ipset" => Self::Transparent,
+            "typetransparent" => Self::OtherTypesPass,
+            "redirect" | "inform_redirect" => Self::Redirect,
+            "always_transparent" => Self::AlwaysTransparent,
+            "always_refuse" => Self::AlwaysRefuse,
+            "always_nxdomain" => Self::AlwaysNxdomain,
+            "always_nodata" => Self::AlwaysNodata,
+            "always_deny" => Self::AlwaysDeny,
+            "always_null" => Self::AlwaysNull,
+            "block_a" => Self::BlockA,
+            "nodefault" => Self::Nodefault,
+            _ => return None,
+        })
+    }
+
+    /// Whether data inside the zone counts.
+    fn answers_data(self) -> bool {
+        match self {
+            Self::Deny
+            | Self::Refuse
+            | Self::Static
+            | Self::Transparent
+            | Self::OtherTypesPass
+            | Self::Redirect
+            | Self::AlwaysNull => true,
+            Self::AlwaysTransparent
+            | Self::AlwaysRefuse
+            | Self::AlwaysNxdomain
+            | Self::AlwaysNodata
+            | Self::AlwaysDeny
+            | Self::BlockA
+            | Self::Nodefault => false,
+        }
+    }
+}
+
+/// A zone and where it is written.
+#[derive(Debug, Clone, Copy)]
+struct Zone {
+    kind: Type,
+    span: Span,
+    /// It has tags: it only counts for clients that share one.
+    tagged: Option<UnknownId>,
+}
+
+/// What is written about one name.
+#[derive(Debug, Default)]
+struct Data {
+    /// Addresses and lines by record type.
+    types: BTreeMap<u128, (Vec<IpAddr>, Option<Span>)>,
+    first: Option<Span>,
+}
+
+/// The chain of the stage.
+pub(super) fn chain(lowering: &mut Lowering<'_>) -> ChainId {
+    let zones = zones(lowering);
+    let data = data(lowering, &zones);
+    let mut rules = overrides(lowering);
+    for (name, data) in &data {
+        exact(name, data, &zones, &mut rules);
+    }
+    empty_names(&data, &zones, &mut rules);
+    for (name, zone) in &zones {
+        tree(name, *zone, data.get(name), &mut rules);
+    }
+    let nowhere = Span::new(lowering.file, 0, 0);
+    for name in BUILT_IN {
+        let removed = lowering
+            .list("local-zone")
+            .iter()
+            .any(|entry| zone_name(entry.value(0)) == name);
+        if !removed {
+            rules.push(rule(
+                name,
+                DomainScope::Tree,
+                None,
+                dns::deny(Denial::NxDomain),
+                nowhere,
+            ));
+        }
+    }
+    dns::deepest_first(&mut lowering.gate, NAMES, rules)
+}
+
+fn zones(lowering: &mut Lowering<'_>) -> BTreeMap<String, Zone> {
+    let tags = tags(lowering);
+    let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
+    let (mut refused, mut overridden, mut stars) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in lowering.list("local-zone") {
+        let Some(kind) = known_type(lowering, entry) else {
+            refused.push((
+                format!("`{}` is no type of a local zone", entry.value(1)),
+                entry.values.get(1).map_or(entry.span, |value| value.span),
+            ));
+            continue;
+        };
+        if kind == Type::Nodefault {
+            continue;
+        }
+        let name = zone_name(entry.value(0));
+        if name.starts_with("*.") {
+            stars.push((name.clone(), entry.span));
+        }
+        let tagged = tags.get(&name).copied();
+        let zone = Zone {
+            kind,
+            span: entry.span,
+            tagged: tagged.map(|(id, _)| id),
+        };
+        // Without any client that has tags, a tagged zone counts for nobody.
+        if tagged.is_some_and(|(_, counts)| !counts) {
+            continue;
+        }
+        if let Some(before) = zones.insert(name, zone)
+            && before.kind != kind
+        {
+            overridden.push((before.span, entry.span));
+        }
+    }
+    for (why, span) in refused {
+        lowering.refuses(why, span, None);
+    }
+    for (before, after) in overridden {
+        lowering
+            .finding(
+                "unbound/overridden-zone",
+                "This local zone has no effect: the same name is set again further down",
+                "the last line for a name wins",
+                before,
+            )
+            .related
+            .push(Spanned::new("this line wins".to_owned(), after));
+    }
+    for (name, span) in stars {
+        lowering.finding(
+            "unbound/wildcard-zone",
+            format!("`{name}` covers nothing: `*` is an ordinary label to unbound"),
+            "a local zone covers all names below it without a `*`",
+            span,
+        );
+    }
+    zones
+}
+
+/// The type of a `local-zone`, as far as this version has it.
+fn known_type(lowering: &Lowering<'_>, entry: &Entry) -> Option<Type> {
+    let kind = Type::from_word(entry.value(1))?;
+    let too_old = lowering.version.is_some_and(|version| version < (1, 18, 0));
+    (kind != Type::BlockA || !too_old).then_some(kind)
+}
+
+/// Tagged zones: the unknown of each, and whether any client has tags at all.
+fn tags(lowering: &mut Lowering<'_>) -> HashMap<String, (UnknownId, bool)> {
+    let counts = ["access-control-tag", "interface-tag"]
+        .iter()
+        .any(|name| !lowering.list(name).is_empty());
+    let mut tags = HashMap::new();
+    for entry in lowering.list("local-zone-tag").to_vec() {
+        let text = format!("which clients have the tags `{}`", entry.value(1));
+        let id = lowering.unknown("tag", text, entry.span);
+        tags.insert(zone_name(entry.value(0)), (id, counts));
+    }
+    tags
+}
+
+/// `local-zone-override: NAME NETBLOCK TYPE`: for these clients the type is another one.
+fn overrides(lowering: &mut Lowering<'_>) -> Vec<ZoneRule> {
+    let mut rules = Vec::new();
+    for entry in lowering.list("local-zone-override").to_vec() {
+        let also = netblock(entry.value(1)).map(|(net, _)| Guard::number(Dim::Source, net));
+        let text = format!("a model of `local-zone-override: {}`", entry.value(0));
+        let id = lowering.unknown("view", text, entry.span);
+        let name = zone_name(entry.value(0));
+        rules.push(rule(
+            &name,
+            DomainScope::Tree,
+            also,
+            Step::Obscure(id),
+            entry.span,
+        ));
+    }
+    rules
+}
+
+fn data(lowering: &mut Lowering<'_>, zones: &BTreeMap<String, Zone>) -> BTreeMap<String, Data> {
+    let mut all: BTreeMap<String, Data> = BTreeMap::new();
+    let mut refused = Vec::new();
+    for entry in lowering.list("local-data") {
+        let span = entry.span;
+        let Some((name, kind, rdata)) = record(entry.value(0)) else {
+            refused.push(("this is no resource record".to_owned(), span));
+            continue;
+        };
+        let address = rdata
+            .split_ascii_whitespace()
+            .next()
+            .map(str::parse::<IpAddr>);
+        let data = all.entry(name.clone()).or_default();
+        data.first.get_or_insert(span);
+        let (addresses, first) = data.types.entry(kind).or_default();
+        first.get_or_insert(span);
+        match (kind, address) {
+            (TYPE_A, Some(Ok(ip))) if ip.is_ipv4() => addresses.push(ip),
+            (TYPE_AAAA, Some(Ok(ip))) if ip.is_ipv6() => addresses.push(ip),
+            (TYPE_A | TYPE_AAAA, _) => refused.push((
+                format!("`{}` is no address of this record type", rdata.trim()),
+                span,
+            )),
+            _ => {}
+        }
+        if let Some((zone, found)) = around(&name, zones)
+            && found.kind == Type::Redirect
+            && zone != name
+        {
+            refused.push((
+                "data of a `redirect` zone must stand at the zone's own name".to_owned(),
+                span,
+            ));
+        }
+    }
+    for (why, span) in refused {
+        lowering.refuses(why, span, None);
+    }
+    all
+}
+
+/// Name, type number and data of a record: `NAME [TTL] [IN] TYPE DATA`.
+fn record(text: &str) -> Option<(String, u128, String)> {
+    let mut words = text.split_ascii_whitespace().peekable();
+    let name = zone_name(words.next()?);
+    for _ in 0..2 {
+        let skip = words.peek().is_some_and(|word| {
+            word.eq_ignore_ascii_case("IN")
+                || word.starts_with(|first: char| first.is_ascii_digit())
+        });
+        if skip {
+            words.next();
+        }
+    }
+    let kind = words.next()?.to_ascii_uppercase();
+    let rdata: Vec<&str> = words.collect();
+    (!rdata.is_empty()).then_some(())?;
+    let number = match kind.as_str() {
+        "A" => TYPE_A,
+        "NS" => 2,
+        "CNAME" => TYPE_CNAME,
+        "SOA" => 6,
+        "PTR" => 12,
+        "MX" => 15,
+        "TXT" => 16,
+        "AAAA" => TYPE_AAAA,
+        "SRV" => 33,
+        "DS" => 43,
+        "SSHFP" => 44,
+        "DNSKEY" => 48,
+        "TLSA" => 52,
+        "SVCB" => 64,
+        "HTTPS" => 65,
+        "CAA" => 257,
+        other => other
+            .strip_prefix("TYPE")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(u128::from(u16::MAX)),
+    };
+    Some((name, number, rdata.join(" ")))
+}
+
+/// The deepest zone around a name.
+fn around<'z>(name: &str, zones: &'z BTreeMap<String, Zone>) -> Option<(&'z str, Zone)> {
+    let mut at = Some(name);
+    while let Some(here) = at {
+        if let Some((zone, found)) = zones.get_key_value(here) {
+            return Some((zone, *found));
+        }
+        at = match here.split_once('.') {
+            Some((_, parent)) => Some(parent),
+            None if here.is_empty() => None,
+            None => Some(""),
+        };
+    }
+    None
+}
+
+/// Data at one name.
+fn exact(name: &str, data: &Data, zones: &BTreeMap<String, Zone>, rules: &mut Vec<ZoneRule>) {
+    let zone = around(name, zones).map(|(_, zone)| zone);
+    let kind = zone.map_or(Type::Transparent, |zone| zone.kind);
+    if !kind.answers_data() || kind == Type::Redirect {
+        return;
+    }
+    let tagged = zone.and_then(|zone| zone.tagged).map(Guard::Unknown);
+    let Some(span) = data.first else {
+        return;
+    };
+    if let Some((_, Some(cname))) = data.types.get(&TYPE_CNAME) {
+        // The alias is told, but nobody follows it.
+        let step = dns::deny(Denial::NoData);
+        rules.push(rule(name, DomainScope::Exact, tagged, step, *cname));
+        return;
+    }
+    answers(name, DomainScope::Exact, data, tagged.as_ref(), rules);
+    if matches!(kind, Type::Static | Type::Transparent) {
+        let step = dns::deny(Denial::NoData);
+        rules.push(rule(name, DomainScope::Exact, tagged, step, span));
+    }
+}
+
+/// The types that data has: the service's own addresses pass, all else is rewritten.
+fn answers(
+    name: &str,
+    scope: DomainScope,
+    data: &Data,
+    tagged: Option<&Guard>,
+    rules: &mut Vec<ZoneRule>,
+) {
+    for (kind, (addresses, span)) in &data.types {
+        let Some(span) = *span else {
+            continue;
+        };
+        let of_type = |more: Option<Guard>| {
+            let mut all = vec![dns::query_type([*kind])];
+            all.extend(more);
+            all.extend(tagged.cloned());
+            Some(Guard::All(all))
+        };
+        if addresses.iter().any(|ip| could_be_public(*ip)) {
+            let same: Ranges = addresses.iter().copied().map(address).collect();
+            let also = of_type(Some(dns::any_address(same)));
+            rules.push(rule(name, scope, also, dns::allow(), span));
+        }
+        let step = dns::deny(Denial::Rewritten);
+        rules.push(rule(name, scope, of_type(None), step, span));
+    }
+}
+
+/// Not an address that no public service has.
+fn could_be_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            !(v4.is_private() || v4.is_loopback() || v4.is_unspecified() || v4.is_link_local())
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Names above data inside a static zone exist, without data of their own.
+fn empty_names(
+    data: &BTreeMap<String, Data>,
+    zones: &BTreeMap<String, Zone>,
+    rules: &mut Vec<ZoneRule>,
+) {
+    let mut seen = HashSet::new();
+    for (name, found) in data {
+        let (
+            Some((
+                zone,
+                Zone {
+                    kind: Type::Static,
+                    tagged,
+                    ..
+                },
+            )),
+            Some(span),
+        ) = (around(name, zones), found.first)
+        else {
+            continue;
+        };
+        let mut here = name.as_str();
+        while here != zone {
+            here = here.split_once('.').map_or("", |(_, parent)| parent);
+            if data.contains_key(here) || !seen.insert(here) {
+                break;
+            }
+            let also = tagged.map(Guard::Unknown);
+            let step = dns::deny(Denial::NoData);
+            rules.push(rule(here, DomainScope::Exact, also, step, span));
+        }
+    }
+}
+
+/// A zone and all that lies below it.
+fn tree(name: &str, zone: Zone, data: Option<&Data>, rules: &mut Vec<ZoneRule>) {
+    let tagged = zone.tagged.map(Guard::Unknown);
+    let mut put = |also: Option<Guard>, step: Step| {
+        let guards: Vec<Guard> = also.into_iter().chain(tagged.clone()).collect();
+        let also = (!guards.is_empty()).then_some(Guard::All(guards));
+        rules.push(rule(name, DomainScope::Tree, also, step, zone.span));
+    };
+    let addresses = || Some(dns::query_type([TYPE_A, TYPE_AAAA]));
+    match zone.kind {
+        Type::Deny | Type::AlwaysDeny => put(None, dns::deny(Denial::Fails)),
+        Type::Refuse | Type::AlwaysRefuse => put(None, dns::deny(Denial::Refused)),
+        Type::Static | Type::AlwaysNxdomain => put(None, dns::deny(Denial::NxDomain)),
+        Type::AlwaysNodata => put(None, dns::deny(Denial::NoData)),
+        Type::AlwaysNull => {
+            put(addresses(), dns::deny(Denial::Rewritten));
+            put(None, dns::deny(Denial::NoData));
+        }
+        Type::BlockA => {
+            put(Some(dns::query_type([TYPE_A])), dns::deny(Denial::NoData));
+            put(None, dns::allow());
+        }
+        Type::Transparent | Type::OtherTypesPass | Type::AlwaysTransparent => {
+            put(None, dns::allow());
+        }
+        Type::Redirect => {
+            if let Some(data) = data {
+                if data.types.contains_key(&TYPE_CNAME) {
+                    put(None, dns::deny(Denial::Rewritten));
+                    return;
+                }
+                answers(name, DomainScope::Tree, data, tagged.as_ref(), rules);
+            }
+            let step = dns::deny(Denial::NoData);
+            rules.push(rule(name, DomainScope::Tree, tagged, step, zone.span));
+        }
+        Type::Nodefault => {}
+    }
+}
+
+fn rule(name: &str, scope: DomainScope, also: Option<Guard>, step: Step, span: Span) -> ZoneRule {
+    ZoneRule {
+        name: name.to_owned(),
+        scope,
+        also,
+        step,
+        span,
+    }
+}
