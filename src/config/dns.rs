@@ -127,7 +127,6 @@ pub(super) enum Edns0 {
     /// None does.
     Never,
     /// Those whose client sent one: a transparent forwarder.
-    #[cfg_attr(not(test), expect(dead_code, reason = "dnsmasq takes it into use"))]
     IfClient,
     /// Some do: it depends on the server asked.
     Sometimes,

@@ -289,13 +289,15 @@ pub(crate) fn daemon(
     } else if nothing_leaves {
         prediction.insert("upstream_opt".to_owned(), "none-sent".to_owned());
         prediction.insert("upstream_size".to_owned(), "[]".to_owned());
+    } else if fact_word(reading, "dns.edns0.upstream") == "if-client" {
+        let (opt, sizes) = transparent(reading, gate, local, clients);
+        prediction.insert("upstream_opt".to_owned(), opt.to_owned());
+        prediction.insert("upstream_size".to_owned(), sizes);
     } else {
-        // The oracle asks with and without OPT, so a transparent forwarder shows both.
-        let opt = match fact_word(reading, "dns.edns0.upstream").as_str() {
-            "if-client" => "sometimes".to_owned(),
-            other => other.to_owned(),
-        };
-        prediction.insert("upstream_opt".to_owned(), opt);
+        prediction.insert(
+            "upstream_opt".to_owned(),
+            fact_word(reading, "dns.edns0.upstream"),
+        );
         prediction.insert(
             "upstream_size".to_owned(),
             fact_word(reading, "dns.edns0.upstream-size"),
@@ -304,10 +306,73 @@ pub(crate) fn daemon(
     prediction
 }
 
+/// What a forwarder that passes OPT records on shows of the oracle's queries, some of which have none.
+fn transparent(
+    reading: &Reading,
+    gate: &Gate,
+    local: IpAddr,
+    clients: &[IpAddr],
+) -> (&'static str, String) {
+    let limit = match fact(reading, "dns.edns0.upstream-size") {
+        Some(FactValue::Numbers(sizes)) => sizes.first().copied().unwrap_or(0),
+        Some(FactValue::Word(_) | FactValue::Number(_) | FactValue::Unknown) | None => {
+            return ("undecided: its size", "undecided: its size".to_owned());
+        }
+    };
+    let mut asked = vec![
+        (chime("small1", 2), local, None),
+        (chime("mid1.ue1.app", 55), local, None),
+        (chime("mid4.ue1.app", 55), local, None),
+        (chime("small2", 2), local, Some(1232)),
+        (chime("mid2.ue1.app", 55), local, Some(1232)),
+        (assets(), local, Some(1232)),
+        (chime_aaaa("small3"), local, Some(1232)),
+        (chime("mid3.ue1.app", 55), local, Some(4096)),
+        (chime("huge1", 100), local, Some(4096)),
+    ];
+    for client in clients {
+        let name = format!("small9-{}", client.to_string().replace('.', "-"));
+        asked.push((chime(&name, 2), *client, Some(1232)));
+    }
+    let mut sizes = Vec::new();
+    let mut plain = false;
+    for (lookup, client, offered) in &asked {
+        let fate = fate(gate, lookup, *client);
+        let stays = ["access", "names", "upstream"];
+        if fate
+            .stage
+            .is_some_and(|stage| stays.contains(&stage.as_str()))
+        {
+            continue;
+        }
+        match offered {
+            Some(size) => sizes.push(limit.min(*size)),
+            None => plain = true,
+        }
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    let opt = match (sizes.is_empty(), plain) {
+        (true, true) => "never",
+        (true, false) => "none-sent",
+        (false, true) => "sometimes",
+        (false, false) => "always",
+    };
+    (opt, format!("{sizes:?}"))
+}
+
 /// The fate of a reply of `bytes` for a client that takes `offered`.
 fn sized(reading: &Reading, fate: &Fate, bytes: u64, offered: u64) -> String {
     if fate.word != "resolved" {
-        return fate.word.clone();
+        // A forwarder that passes truncated answers on has no addresses to filter.
+        let passes_on = fact_word(reading, "dns.edns0.upstream") == "if-client"
+            && fate.stage.as_deref() == Some("answers")
+            && number(reading, "dns.udp.max-reply").is_some_and(|limit| bytes > limit.min(offered));
+        return if passes_on {
+            "truncated".to_owned()
+        } else {
+            fate.word.clone()
+        };
     }
     let tcp = fact_word(reading, "dns.tcp");
     let upstream = match fact(reading, "dns.edns0.upstream-size") {
