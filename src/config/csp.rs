@@ -10,15 +10,24 @@ use super::{Blocked, Claim, Facts, Files, Fix, Input, Kind, Reading};
 use crate::model::Layer;
 use crate::source::Spanned;
 
+mod advise;
+mod allow;
+mod diagnostics;
 mod duties;
+mod fix;
 mod headers;
 mod lower;
+mod names;
 mod parse;
 mod reach;
 mod source;
+mod stages;
 mod syntax;
 mod text;
+mod tokens;
 
+pub(in crate::config) use diagnostics::DIAGNOSTICS;
+pub(in crate::config) use fix::fix as fix_pages;
 pub(in crate::config) use parse::{is_space, parse_policies};
 pub(in crate::config) use syntax::{Delivery, Disposition};
 pub(in crate::config) use text::{Quoting, Text};
@@ -30,7 +39,7 @@ pub(crate) const KIND: Kind = Kind {
     claims,
     read,
     fix,
-    diagnostics: &[],
+    diagnostics: DIAGNOSTICS,
 };
 
 /// A page and the policies that reach it.
@@ -125,6 +134,7 @@ pub(in crate::config) fn reading(documents: &[Document], facts: &Facts) -> Readi
         let gate = lower::lower(&document.name, &document.policies, &page);
         reading.assumptions.extend(document.assumptions.clone());
         reading.gates.push(gate);
+        reading.findings.extend(advise::advise(document, &page));
         let directives = || {
             document
                 .policies
@@ -143,6 +153,6 @@ pub(in crate::config) fn reading(documents: &[Document], facts: &Facts) -> Readi
     reading
 }
 
-fn fix(_input: &Input<'_>, _reading: &Reading, _blocked: &Blocked<'_>) -> Vec<Fix> {
-    Vec::new()
+fn fix(input: &Input<'_>, _reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {
+    fix::fix(&headers::documents(input.file, input.bytes), blocked)
 }

@@ -15,7 +15,7 @@ pub(crate) const KIND: Kind = Kind {
     claims,
     read,
     fix,
-    diagnostics: &[],
+    diagnostics: csp::DIAGNOSTICS,
 };
 
 fn claims(path: &str, bytes: &[u8]) -> Claim {
@@ -71,10 +71,10 @@ fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
 fn document(input: &Input<'_>) -> (Document, usize) {
     let mut document = Document::new("page");
     let whole = 0..input.bytes.len();
-    let metas = parse::metas(input.file, input.bytes, whole, &mut document);
+    let metas = parse::metas(input.file, input.bytes, whole, false, &mut document);
     (document, metas)
 }
 
-fn fix(_input: &Input<'_>, _reading: &Reading, _blocked: &Blocked<'_>) -> Vec<Fix> {
-    Vec::new()
+fn fix(input: &Input<'_>, _reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {
+    csp::fix_pages(&[document(input).0], blocked)
 }

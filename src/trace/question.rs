@@ -270,12 +270,12 @@ fn fetch(request: &FetchRequest) -> Question {
 
 /// Whether the nonce of a request is one that the gate's policies list, where it is all of them or none.
 pub(super) fn knows_nonce(gate: &Gate, request: &FetchRequest) -> Option<bool> {
-    let nonce = request.nonce.as_ref()?;
+    let nonce = format!("`{}`", request.nonce.as_ref()?);
     let mut listed = gate
         .unknowns
         .iter()
         .filter(|unknown| unknown.code == "nonce")
-        .map(|unknown| unknown.identity.as_ref() == Some(nonce));
+        .map(|unknown| unknown.text.ends_with(&nonce));
     let first = listed.next()?;
     listed.all(|other| other == first).then_some(first)
 }

@@ -197,7 +197,13 @@ fn responses(file: FileId, bytes: &[u8], lines: &[Line]) -> Vec<Document> {
             && let Some(first) = headers.get(count + 1)
             && let Some(last) = headers.last()
         {
-            metas(file, bytes, first.text.start..last.text.end, &mut document);
+            metas(
+                file,
+                bytes,
+                first.text.start..last.text.end,
+                true,
+                &mut document,
+            );
         }
         pages.push(document);
     }
@@ -244,7 +250,9 @@ fn read_headers<'l>(
         close(open.take(), document);
         open = line.header.as_ref().map(|header| {
             let value = bytes.get(header.value.clone()).unwrap_or_default();
-            let text = Text::new(file, Quoting::Bare).with(value, header.value.start);
+            let text = Text::new(file, Quoting::Bare)
+                .sent(!is_loose)
+                .with(value, header.value.start);
             (header.which, text)
         });
     }

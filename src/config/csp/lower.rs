@@ -8,19 +8,18 @@
 
 use crate::config::Facts;
 use crate::model::{
-    ChainId, Denial, Dim, Edge, Effect, Fallback, Gate, Guard, Layer, Onward, Ranges, Resource,
-    Rule, Stage, StageId, Step, Unknown, UnknownId, UnknownKind,
+    ChainId, Denial, Effect, Fallback, Gate, Guard, Layer, Resource, Rule, Stage, Step, Unknown,
+    UnknownId, UnknownKind,
 };
 use crate::source::Span;
 
-use super::duties::{DUTIES, Duty, Inline, Operative, Use, operative};
-use super::reach::{Origin, Upgrade, reach};
-use super::syntax::{
-    Directive, Disposition, Fate, HashOf, Keyword, Known, Name, Policy, Source, Token,
-};
+use super::duties::{DUTIES, Duty, Operative, Use, operative};
+use super::reach::Origin;
+use super::stages::{Block, Question, connect, unread};
+use super::syntax::{Directive, Disposition, Fate, Keyword, Known, Name, Policy, Source};
 
 /// More policies than this on one page are not read: browsers and servers refuse headers of that size.
-const POLICY_LIMIT: usize = 1_000;
+pub(super) const POLICY_LIMIT: usize = 1_000;
 
 /// What the page is like, beyond its policies.
 #[derive(Debug, Clone)]
@@ -93,24 +92,11 @@ pub(in crate::config) fn lower(name: &str, policies: &[Policy], page: &Page) -> 
     gate
 }
 
-/// A stage to be, and the resources that pass through it.
-struct Question {
-    resources: &'static [Resource],
-    stage: Stage,
-}
-
-/// The questions that one policy answers.
-struct Block {
-    name: String,
-    span: Span,
-    questions: Vec<Question>,
-}
-
-struct Lowering<'a> {
-    gate: Gate,
-    page: &'a Page,
-    upgrades: bool,
-    requires_trusted_types: bool,
+pub(super) struct Lowering<'a> {
+    pub(super) gate: Gate,
+    pub(super) page: &'a Page,
+    pub(super) upgrades: bool,
+    pub(super) requires_trusted_types: bool,
     evaluates_trusted_types: bool,
 }
 
@@ -141,7 +127,6 @@ impl Lowering<'_> {
                 let unknown = self.unknown(
                     "template",
                     format!("what the template puts into `{}`", template.written),
-                    None,
                     template.span,
                 );
                 self.rule(chain, Guard::Unknown(unknown), effect, template.span);
@@ -187,179 +172,17 @@ impl Lowering<'_> {
         }
     }
 
-    /// The rules for what a directive's list allows.
-    fn allow(&mut self, chain: ChainId, directive: &Directive, duty: Duty) {
-        match duty {
-            Duty::Scripts | Duty::PlainString | Duty::PlainEval => return,
-            Duty::BlobWorker | Duty::Load(_) => self.allow_urls(chain, directive, duty),
-            Duty::Inline(_) => self.allow_inline(chain, directive, duty),
-            Duty::Eval => {
-                let hashed = has_hash(directive, HashOf::Evaluated);
-                if hashed {
-                    self.perhaps(chain, directive, HashOf::Evaluated, "the evaluated text");
-                } else if let Some(token) = directive.keyword(Keyword::UnsafeEval) {
-                    self.rule(chain, Guard::Always, Effect::Allow, token.span);
-                }
-                // It counts only where Trusted Types are required (measured in Chromium).
-                if self.requires_trusted_types
-                    && let Some(token) = directive.keyword(Keyword::TrustedTypesEval)
-                {
-                    self.rule(chain, Guard::Always, Effect::Allow, token.span);
-                }
-            }
-            Duty::Wasm => {
-                for keyword in [Keyword::WasmUnsafeEval, Keyword::UnsafeEval] {
-                    if let Some(token) = directive.keyword(keyword) {
-                        self.rule(chain, Guard::Always, Effect::Allow, token.span);
-                    }
-                }
-            }
-        }
-        for token in &directive.values {
-            if token.source == Source::Template {
-                let unknown = self.template(token);
-                self.rule(chain, Guard::Unknown(unknown), Effect::Allow, token.span);
-            }
-        }
-    }
-
-    /// What a list allows for a URL. Elements are taken to carry no `integrity`, so hashes of content allow none.
-    fn allow_urls(&mut self, chain: ChainId, directive: &Directive, duty: Duty) {
-        // CSP3, 6.7.1.1: what a trusted script loads is trusted, and lists of hosts are void.
-        if duty.is_script()
-            && let Some(token) = directive.keyword(Keyword::StrictDynamic)
-        {
-            if duty.made_by_script() {
-                self.rule(chain, Guard::Always, Effect::Allow, token.span);
-                return;
-            }
-        } else if duty.is_script() && has_hash(directive, HashOf::Url) {
-            // Chromium: hashes of URLs make lists of hosts void too.
-        } else {
-            self.allow_sources(chain, directive, duty);
-        }
-        if duty.is_script() && has_hash(directive, HashOf::Url) {
-            self.perhaps(chain, directive, HashOf::Url, "the script's URL");
-        }
-        if matches!(
-            duty,
-            Duty::Load(Use::Script | Use::ParsedScript | Use::Style)
-        ) {
-            self.perhaps_nonce(chain, directive);
-        }
-    }
-
-    fn allow_sources(&mut self, chain: ChainId, directive: &Directive, duty: Duty) {
-        let upgrade = if self.upgrades {
-            duty.upgrade()
-        } else {
-            Upgrade::Never
-        };
-        for token in &directive.values {
-            let Some(reach) = reach(&token.source, &self.page.origin) else {
-                continue;
-            };
-            let guard = if duty == Duty::BlobWorker {
-                if !reach.covers("blob", "", None) {
-                    continue;
-                }
-                Guard::Always
-            } else {
-                reach.upgraded(upgrade).guard(&mut self.gate, token.span)
-            };
-            self.rule(chain, guard, Effect::Allow, token.span);
-        }
-    }
-
-    /// CSP3, 6.7.3.2 "Does a source list allow all inline behavior": a nonce, a hash or `'strict-dynamic'` makes
-    /// `'unsafe-inline'` void.
-    fn allow_inline(&mut self, chain: ChainId, directive: &Directive, duty: Duty) {
-        if duty.made_by_script()
-            && let Some(token) = directive.keyword(Keyword::StrictDynamic)
-        {
-            self.rule(chain, Guard::Always, Effect::Allow, token.span);
-            return;
-        }
-        // A template may put a nonce here, which would make `'unsafe-inline'` void.
-        let template = directive
-            .values
-            .iter()
-            .find(|token| token.source == Source::Template);
-        if let Some(token) = template {
-            let unknown = self.template(token);
-            let blocked = Effect::Deny(Denial::Blocked);
-            self.rule(chain, Guard::Unknown(unknown), blocked, token.span);
-        }
-        let is_void = directive.has(Keyword::StrictDynamic)
-            || has_hash(directive, HashOf::Content)
-            || directive
-                .values
-                .iter()
-                .any(|token| matches!(token.source, Source::Nonce(_)));
-        if !is_void && let Some(token) = directive.keyword(Keyword::UnsafeInline) {
-            self.rule(chain, Guard::Always, Effect::Allow, token.span);
-        }
-        if duty != Duty::Inline(Inline::Handler) {
-            self.perhaps_nonce(chain, directive);
-        }
-        if duty != Duty::Inline(Inline::Handler) || directive.has(Keyword::UnsafeHashes) {
-            self.perhaps(chain, directive, HashOf::Content, "the inline text");
-        }
-    }
-
-    /// A hash allows what nobody has shown.
-    fn perhaps(&mut self, chain: ChainId, directive: &Directive, of: HashOf, what: &str) {
-        for token in directive
-            .values
-            .iter()
-            .filter(|token| token.source == Source::Hash(of))
-        {
-            let text = format!("{what}, of which `{}` may be the hash", token.text);
-            let unknown = self.unknown("hash", text, Some(token.text.clone()), token.span);
-            self.rule(chain, Guard::Unknown(unknown), Effect::Allow, token.span);
-        }
-    }
-
-    fn perhaps_nonce(&mut self, chain: ChainId, directive: &Directive) {
-        for token in &directive.values {
-            if let Source::Nonce(nonce) = &token.source {
-                let unknown = self.unknown(
-                    "nonce",
-                    "the nonce that the element carries".to_owned(),
-                    Some(nonce.clone()),
-                    token.span,
-                );
-                self.rule(chain, Guard::Unknown(unknown), Effect::Allow, token.span);
-            }
-        }
-    }
-
-    fn template(&mut self, token: &Token) -> UnknownId {
-        self.unknown(
-            "template",
-            format!("what the template puts into `{}`", token.text),
-            None,
-            token.span,
-        )
-    }
-
-    fn unknown(
-        &mut self,
-        code: &'static str,
-        text: String,
-        identity: Option<String>,
-        span: Span,
-    ) -> UnknownId {
+    pub(super) fn unknown(&mut self, code: &'static str, text: String, span: Span) -> UnknownId {
         self.gate.unknown(Unknown {
             kind: UnknownKind::Fact,
             code,
             text,
-            identity,
+            identity: None,
             span: Some(span),
         })
     }
 
-    fn rule(&mut self, chain: ChainId, guard: Guard, effect: Effect, span: Span) {
+    pub(super) fn rule(&mut self, chain: ChainId, guard: Guard, effect: Effect, span: Span) {
         self.gate.rule(
             chain,
             Rule {
@@ -369,13 +192,6 @@ impl Lowering<'_> {
             },
         );
     }
-}
-
-fn has_hash(directive: &Directive, of: HashOf) -> bool {
-    directive
-        .values
-        .iter()
-        .any(|token| token.source == Source::Hash(of))
 }
 
 /// Trusted Types, 3.3: the only sink group is `'script'`, spelt exactly so.
@@ -417,6 +233,9 @@ fn explanation(duty: Duty, operative: &Operative<'_>) -> String {
         Duty::Load(_) if directive.values.is_empty() => {
             format!("{decides}: its list is empty, which allows nothing")
         }
+        Duty::Load(Use::Connect) if lists_hosts_without_sockets(directive) => format!(
+            "{decides}: no source in it matches (`https:` sources and hosts without a scheme do not cover `wss:`)"
+        ),
         Duty::Load(_) => format!("{decides}: no source in it matches"),
         Duty::Inline(_) => format!("{decides}: nothing in it allows inline code"),
         Duty::Eval => format!("`{name}` has no `'unsafe-eval'`"),
@@ -426,126 +245,27 @@ fn explanation(duty: Duty, operative: &Operative<'_>) -> String {
     }
 }
 
-fn unread(gate: &mut Gate, span: Span) -> Question {
-    const EVERY: &[Resource] = &{
-        let mut every = [Resource::Connect; Resource::WORDS.len()];
-        let mut at = 0;
-        while at < every.len() {
-            #[expect(
-                clippy::indexing_slicing,
-                reason = "the index stays below the length, at compile time"
-            )]
-            {
-                every[at] = Resource::WORDS[at].0;
-            }
-            at += 1;
-        }
-        every
+/// A list that names servers, but none of them for a `WebSocket`.
+fn lists_hosts_without_sockets(directive: &Directive) -> bool {
+    let schemes = || {
+        directive
+            .values
+            .iter()
+            .filter_map(|token| match &token.source {
+                Source::Host(host) => Some(host.scheme.as_deref().unwrap_or_default()),
+                Source::Scheme(scheme) => Some(scheme.as_str()),
+                Source::Star
+                | Source::None
+                | Source::Myself
+                | Source::Keyword(_)
+                | Source::Nonce(_)
+                | Source::Hash(_)
+                | Source::Template
+                | Source::Bad(_) => None,
+            })
     };
-    let chain = gate.chain("more policies");
-    let unknown = gate.unknown(Unknown {
-        kind: UnknownKind::Opaque,
-        code: "limit",
-        text: format!("a page with fewer than {POLICY_LIMIT} policies"),
-        identity: None,
-        span: Some(span),
-    });
-    gate.rule(
-        chain,
-        Rule {
-            guard: Guard::Unknown(unknown),
-            step: Step::Decide(Effect::Deny(Denial::Blocked)),
-            span,
-        },
-    );
-    Question {
-        resources: EVERY,
-        stage: Stage {
-            name: "more policies".to_owned(),
-            enter: Vec::new(),
-            chain: Some(chain),
-            fallback: Fallback {
-                effect: Effect::Allow,
-                span: None,
-                text: "further policies are not read".to_owned(),
-            },
-            edges: Vec::new(),
-        },
-    }
-}
-
-/// Adds the stages: for each policy an entry that sends a fetch to the first question that concerns it; a question's
-/// stage sends it to the next one, or to the next policy.
-fn connect(gate: &mut Gate, blocks: Vec<Block>) {
-    let mut at = 0;
-    for block in blocks {
-        let entry = at;
-        let next_policy = entry + 1 + block.questions.len();
-        at = next_policy;
-        let concerned: Vec<&'static [Resource]> = block
-            .questions
-            .iter()
-            .map(|question| question.resources)
-            .collect();
-        let edges = |after: usize| {
-            let mut edges: Vec<Edge> = concerned
-                .iter()
-                .enumerate()
-                .skip(after)
-                .map(|(place, resources)| Edge {
-                    guard: concerns(resources),
-                    to: onward(entry + 1 + place),
-                })
-                .collect();
-            edges.push(Edge {
-                guard: Guard::Always,
-                to: onward(next_policy),
-            });
-            edges
-        };
-        gate.stage(Stage {
-            fallback: Fallback {
-                effect: Effect::Allow,
-                span: Some(block.span),
-                text: format!("{} is asked", block.name),
-            },
-            name: block.name,
-            enter: Vec::new(),
-            chain: None,
-            edges: edges(0),
-        });
-        for (place, question) in block.questions.into_iter().enumerate() {
-            gate.stage(Stage {
-                edges: edges(place + 1),
-                ..question.stage
-            });
-        }
-    }
-    gate.stage(Stage {
-        name: "page".to_owned(),
-        enter: Vec::new(),
-        chain: None,
-        fallback: Fallback {
-            effect: Effect::Allow,
-            span: None,
-            text: "no directive restricts it".to_owned(),
-        },
-        edges: Vec::new(),
-    });
-}
-
-fn onward(stage: usize) -> Onward {
-    Onward::Stage(StageId(u32::try_from(stage).unwrap_or(u32::MAX)))
-}
-
-fn concerns(resources: &[Resource]) -> Guard {
-    Guard::number(
-        Dim::Resource,
-        resources
-            .iter()
-            .map(|resource| *resource as u128)
-            .collect::<Ranges>(),
-    )
+    schemes().any(|scheme| matches!(scheme, "" | "https"))
+        && !schemes().any(|scheme| matches!(scheme, "ws" | "wss"))
 }
 
 /// What the verdict rests on, and where other browsers differ.

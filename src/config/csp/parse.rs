@@ -4,7 +4,8 @@
 //! first of several directives with one name counts, a directive with a character outside printable ASCII and
 //! whitespace is dropped whole (and still keeps later ones of its name from counting).
 //!
-//! What a template fills in (`${X}`, `{{x}}`, `<%= x %>`, `$x`) is one unit whatever it contains.
+//! What a template fills in (`${X}`, `{{x}}`, `<%= x %>`, `$x`) is one unit whatever it contains; a text that was sent has no
+//! templates any more.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -21,7 +22,11 @@ pub(in crate::config) fn parse_policies(
     delivery: Delivery,
     disposition: Disposition,
 ) -> Vec<Policy> {
-    let holes = Holes::find(text.bytes());
+    let holes = if text.is_final() {
+        Holes(Vec::new())
+    } else {
+        Holes::find(text.bytes())
+    };
     let whole = 0..text.bytes().len();
     let mut policies = Vec::new();
     for part in split(text.bytes(), &whole, &holes, |byte| byte == b',') {

@@ -326,7 +326,7 @@ fn path_guard(gate: &mut Gate, path: &[u8], span: Span) -> Guard {
         Guard::Unknown(gate.unknown(Unknown {
             kind: UnknownKind::Opaque,
             code: "path",
-            identity: Some(text.clone()),
+            identity: None,
             text,
             span: Some(span),
         }))

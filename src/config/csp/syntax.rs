@@ -7,7 +7,6 @@ use crate::source::{Span, Spanned};
 
 use super::text::Quoting;
 
-#[expect(dead_code, reason = "read by the dialect's findings, which follow")]
 /// One serialized policy: what stands between two commas of a header.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct Policy {

@@ -15,6 +15,7 @@ pub(in crate::config) struct Text {
     bytes: Vec<u8>,
     pieces: Vec<Piece>,
     quoting: Quoting,
+    is_final: bool,
 }
 
 /// What stands around the text in the file, so that an edit can be written in the same form.
@@ -47,7 +48,20 @@ impl Text {
             bytes: Vec::new(),
             pieces: Vec::new(),
             quoting,
+            is_final: false,
         }
+    }
+
+    /// As it reached the browser: what looks like a template's placeholder is none.
+    #[must_use]
+    pub(in crate::config) fn sent(mut self, is_final: bool) -> Self {
+        self.is_final = is_final;
+        self
+    }
+
+    /// Whether it reached the browser like this.
+    pub(in crate::config) fn is_final(&self) -> bool {
+        self.is_final
     }
 
     /// Bytes that stand in the file as they are, from `raw_start`.

@@ -15,11 +15,12 @@ use crate::config::csp::{
 };
 use crate::source::{FileId, Spanned};
 
-/// Adds the policies of the HTML in a part of a file to a document. Gives how many meta elements name a policy.
+/// Adds the policies of the HTML in a part of a file to a document; `was_sent`: it holds no templates any more. Gives how many meta elements name a policy.
 pub(in crate::config) fn metas(
     file: FileId,
     bytes: &[u8],
     part: Range<usize>,
+    was_sent: bool,
     document: &mut Document,
 ) -> usize {
     let mut html = bytes.get(part.clone()).unwrap_or_default();
@@ -37,7 +38,11 @@ pub(in crate::config) fn metas(
     emitter.naively_switch_states(true);
     let Ok(()) = Tokenizer::new_with_emitter(html, emitter).finish();
     for meta in &page.found {
-        add(file, bytes, base, meta, document);
+        let Some(content) = &meta.content else {
+            continue;
+        };
+        let text = attribute(file, bytes, base + content.start..base + content.end);
+        add(&text.sent(was_sent), meta, document);
     }
     page.found.len()
 }
@@ -179,17 +184,12 @@ fn policy_name(equiv: &[u8]) -> Option<Which> {
     }
 }
 
-fn add(file: FileId, bytes: &[u8], base: usize, meta: &Meta, document: &mut Document) {
-    let Some(content) = &meta.content else {
-        return;
-    };
-    let range = base + content.start..base + content.end;
-    let text = attribute(file, bytes, range);
+fn add(text: &Text, meta: &Meta, document: &mut Document) {
     let ignored = match (meta.which, meta.is_in_head) {
         (Which::Enforce, true) => {
             document
                 .policies
-                .extend(parse_policies(&text, Delivery::Meta, Disposition::Enforce));
+                .extend(parse_policies(text, Delivery::Meta, Disposition::Enforce));
             return;
         }
         (Which::Enforce, false) => Ignored::OutsideHead,
@@ -274,7 +274,7 @@ mod tests {
         let sources = Sources::new();
         let file = sources.add("a.html", html.as_bytes().to_vec()).unwrap();
         let mut document = Document::new("page");
-        let count = metas(file, html.as_bytes(), 0..html.len(), &mut document);
+        let count = metas(file, html.as_bytes(), 0..html.len(), false, &mut document);
         (sources, document, count)
     }
 
