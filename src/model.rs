@@ -16,9 +16,9 @@ mod text;
 
 pub use dim::{Dim, Flags, Resource, State};
 pub use gate::{
-    Chain, ChainId, ClientGroup, Denial, Edge, Effect, Fallback, Gate, Guard, Layer, MarkName,
-    NatSide, Onward, Rewrite, Role, Rule, Stage, StageId, Standing, Step, Test, TextId, Unknown,
-    UnknownId, UnknownKind, Value,
+    Chain, ChainId, ClientGroup, Denial, Edge, Effect, Fallback, Family, Gate, Guard, Layer,
+    MarkName, NatSide, Onward, Rewrite, Role, Rule, Stage, StageId, Standing, Step, Test, TextId,
+    Unknown, UnknownId, UnknownKind, Value,
 };
 pub use lang::{Lang, LangError};
 pub use question::{Conversation, Question, TextSpace};

@@ -1,5 +1,11 @@
 //! In: one iptables config. Out: its reading.
 
+mod names;
+mod parse;
+mod syntax;
+mod values;
+mod words;
+
 use super::{Blocked, Claim, Facts, Files, Fix, Input, Kind, Reading};
 use crate::model::Layer;
 

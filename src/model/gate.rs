@@ -45,6 +45,8 @@ pub struct Gate {
     pub name: String,
     /// What flows it judges.
     pub layer: Layer,
+    /// The address family that its rules are loaded for; `None` for both. It restricts nothing by itself.
+    pub family: Option<Family>,
     /// Host or gateway, for packet gates.
     pub role: Option<Role>,
     /// Whether it is judged, and why not.
@@ -64,6 +66,15 @@ pub struct Gate {
     /// What the lowering assumed, in words, for the report.
     pub assumptions: Vec<String>,
     text_ids: HashMap<TextSet, TextId>,
+}
+
+/// An address family: iptables and ip6tables are two rulesets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// What a packet filter does for a living.
@@ -384,6 +395,7 @@ impl Gate {
         Self {
             name: name.into(),
             layer,
+            family: None,
             role: None,
             standing: Standing::Judged,
             stages: Vec::new(),
