@@ -1,8 +1,18 @@
 //! In: one iptables config. Out: its reading.
 
+mod body;
+mod book;
+mod context;
+mod environment;
+mod extensions;
+mod hooks;
+mod lower;
+mod matches;
 mod names;
+mod nat;
 mod parse;
 mod syntax;
+mod targets;
 mod values;
 mod words;
 
