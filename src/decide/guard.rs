@@ -371,6 +371,14 @@ impl Ground<'_> {
                 match (implied, own) {
                     (Some(local), _) => yes(local),
                     (None, Some(own)) => Truth::Within(of, own.union(&loopback())),
+                    (None, None)
+                        if self
+                            .asked
+                            .get(&of)
+                            .is_some_and(|asked| asked.is_subset(&loopback())) =>
+                    {
+                        Truth::Yes
+                    }
                     (None, None) => gap(synthetic),
                 }
             }

@@ -132,7 +132,12 @@ fn packet(request: &PacketRequest, state: PacketState) -> Question {
             question.destination_is_local = Some(false);
             question.source_is_local = Some(false);
         }
-        Some(Hook::Output) => question.source_is_local = Some(true),
+        Some(Hook::Output) => {
+            question.source_is_local = Some(true);
+            // What the machine sends to itself leaves by the loopback interface, and nothing else does.
+            question.destination_is_local =
+                request.out_interface.as_deref().map(|name| name == "lo");
+        }
         None => {}
     }
     question.steps = true;

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::book::Book;
 use super::extensions::Opaque;
-use super::matches::Match;
+use super::options::Match;
 use super::parse::is_template;
 use super::syntax::{ProblemKind, RuleLine, TableName};
 use super::targets;
@@ -298,13 +298,11 @@ impl<'a> Body<'_, '_, 'a> {
         if !word.quoted && &*word.text == b"!" {
             let old = word.clone();
             *negated = !*negated;
-            match self.words.next() {
-                Some(next) => word = next,
-                None => {
-                    self.refuse(option, "its argument is missing");
-                    return None;
-                }
-            }
+            let Some(next) = self.words.next() else {
+                self.refuse(option, "its argument is missing");
+                return None;
+            };
+            word = next;
             self.refuse(
                 &old,
                 "`!` must stand before the option since iptables 1.4.3, here it stands after it",
@@ -481,11 +479,10 @@ impl<'a> Body<'_, '_, 'a> {
         let Some(word) = self.argument(option, &mut negated) else {
             return;
         };
-        let wrong = match dim {
-            Dim::InInterface => {
-                matches!(self.place.chain, b"OUTPUT" | b"POSTROUTING")
-            }
-            _ => matches!(self.place.chain, b"INPUT" | b"PREROUTING"),
+        let wrong = if dim == Dim::InInterface {
+            matches!(self.place.chain, b"OUTPUT" | b"POSTROUTING")
+        } else {
+            matches!(self.place.chain, b"INPUT" | b"PREROUTING")
         };
         if wrong {
             let (option, chain) = (

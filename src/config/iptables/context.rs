@@ -20,7 +20,7 @@ pub(super) const MAC: Sees = 8;
 pub(super) const TTL: Sees = 16;
 /// Unknowns that mean another thing for a reply or after a translation.
 pub(super) const FACT: Sees = 32;
-/// REDIRECT, which goes to 127.0.0.1 for the gate's own packets.
+/// REDIRECT, which goes to 127.0.0.1 for the gate's own packets, and NOTRACK, which packets that come back ignore.
 pub(super) const OWN: Sees = 64;
 
 /// A property of the packet at one place.
@@ -50,6 +50,8 @@ pub(super) struct Context {
     pub(super) tag: u8,
     /// The packet was made on this machine.
     pub(super) own: bool,
+    /// The packet has come back by the loopback interface.
+    pub(super) looped: bool,
 }
 
 impl Context {
@@ -70,6 +72,7 @@ impl Context {
             forwarded: self.forwarded && sees & TTL != 0,
             tag: if sees & FACT == 0 { 0 } else { self.tag },
             own: self.own && sees & OWN != 0,
+            looped: self.looped && sees & OWN != 0,
         }
     }
 }
@@ -126,7 +129,7 @@ fn step_sees(step: &Step) -> Sees {
 fn rewrite_sees(rewrite: &Rewrite) -> Sees {
     match rewrite {
         Rewrite::Set(Dim::Ttl, _) => TTL,
-        Rewrite::Translate(Dim::Destination, Value::Own(_)) => OWN,
+        Rewrite::Translate(Dim::Destination, Value::Own(_)) | Rewrite::Notrack => OWN,
         Rewrite::Set(..)
         | Rewrite::Translate(..)
         | Rewrite::ApplyBinding(_)
@@ -134,7 +137,6 @@ fn rewrite_sees(rewrite: &Rewrite) -> Sees {
         | Rewrite::MarkUnknown(..)
         | Rewrite::SaveMark(_)
         | Rewrite::RestoreMark(_)
-        | Rewrite::Notrack
         | Rewrite::Track => 0,
     }
 }
@@ -262,6 +264,10 @@ impl Specialise<'_> {
 
     pub(super) fn step(&mut self, step: &Step) -> Step {
         match step {
+            // xt_CT.c: a packet that was seen before is left alone.
+            Step::Rewrite(rewrite) if self.context.looped && **rewrite == Rewrite::Notrack => {
+                Step::Continue
+            }
             Step::Rewrite(rewrite) => Step::Rewrite(Box::new(self.rewrite(rewrite))),
             Step::RewriteAndAllow(rewrites) => {
                 Step::RewriteAndAllow(rewrites.iter().map(|one| self.rewrite(one)).collect())
@@ -290,7 +296,15 @@ impl Specialise<'_> {
                 };
                 Rewrite::Translate(Dim::Destination, Value::Const(loopback))
             }
-            other => other.clone(),
+            other @ (Rewrite::Set(..)
+            | Rewrite::Translate(..)
+            | Rewrite::ApplyBinding(_)
+            | Rewrite::Mark(..)
+            | Rewrite::MarkUnknown(..)
+            | Rewrite::SaveMark(_)
+            | Rewrite::RestoreMark(_)
+            | Rewrite::Notrack
+            | Rewrite::Track) => other.clone(),
         }
     }
 }

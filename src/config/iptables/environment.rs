@@ -9,7 +9,7 @@ use crate::model::{Dim, Family, Guard, Range, Ranges, Test, address};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 impl<'a> Body<'_, '_, 'a> {
-    /// `--src-type`, `--dst-type` (xt_addrtype.c).
+    /// `--src-type`, `--dst-type` (`xt_addrtype.c`).
     pub(super) fn address_types(&mut self, dim: Dim, word: &Word<'a>) -> Guard {
         let types: Vec<Vec<u8>> = word
             .text
@@ -90,7 +90,7 @@ impl<'a> Body<'_, '_, 'a> {
         ])
     }
 
-    /// `--pkt-type` (xt_pkttype.c): how the frame was addressed.
+    /// `--pkt-type` (`xt_pkttype.c`): how the frame was addressed.
     pub(super) fn packet_type(&mut self, word: &Word<'a>) -> Guard {
         let kind = word.text.to_ascii_lowercase();
         let family = self.book.family;
@@ -151,7 +151,7 @@ impl<'a> Body<'_, '_, 'a> {
         )
     }
 
-    /// `-m policy`: whether IPsec covers the packet.
+    /// `-m policy`: whether `IPsec` covers the packet.
     pub(super) fn policy(&mut self, option: &Word<'a>, word: &Word<'a>) -> Option<Guard> {
         match &*option.text {
             b"--dir" => {

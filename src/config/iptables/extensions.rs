@@ -3,7 +3,7 @@
 //! What varies with load, time or chance is told from what a fact would decide and from what is not modelled at all.
 
 use super::book::Book;
-use super::matches::Match;
+use super::options::Match;
 use super::words::{Word, Words};
 use crate::model::{Guard, Unknown, UnknownKind};
 

@@ -11,7 +11,6 @@ use crate::model::{
     Dim, Edge, Effect, Fallback, Guard, NatSide, Onward, Rewrite, Rule, Stage, StageId, State,
     Step, Test, Unknown, UnknownKind, Value,
 };
-use crate::source::Span;
 
 /// Which packet of the conversation walks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,8 +278,13 @@ impl Way<'_, '_> {
 
     /// A reply that is NEW because the request was exempt from tracking starts a connection of its own: not modelled.
     fn untracked(&mut self, hook: &'static str, open: Open) -> Open {
-        let file = self.draft.gate.unknowns.first().and_then(|one| one.span);
-        let Some(span) = file.map(|span| Span::new(span.file, 0, 0)) else {
+        let exempting = self.draft.ruleset.chains.iter().find_map(|chain| {
+            chain
+                .rules
+                .iter()
+                .find(|rule| matches!(&rule.step, Step::Rewrite(one) if **one == Rewrite::Notrack))
+        });
+        let Some(span) = exempting.map(|rule| rule.span) else {
             return open;
         };
         let id = self.draft.gate.unknown(Unknown {
@@ -288,7 +292,7 @@ impl Way<'_, '_> {
             code: "notrack",
             text: "following the translation of a reply whose request was not tracked".to_owned(),
             identity: None,
-            span: None,
+            span: Some(span),
         });
         let chain = self
             .draft
@@ -477,6 +481,7 @@ impl Way<'_, '_> {
             owner: Presence::Absent,
             mac: Presence::Absent,
             tag: LOOPED | self.tag(Packet::Request),
+            looped: true,
             ..Context::default()
         };
         let open = self.walk(TableName::Raw, "PREROUTING", into, Vec::new(), open);
@@ -502,8 +507,9 @@ fn mac(packet: Packet) -> Presence {
 }
 
 fn both(left: &Guard, right: Guard) -> Guard {
-    match left {
-        Guard::Always => right,
-        other => Guard::All(vec![other.clone(), right]),
+    if *left == Guard::Always {
+        right
+    } else {
+        Guard::All(vec![left.clone(), right])
     }
 }

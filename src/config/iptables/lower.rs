@@ -421,7 +421,12 @@ impl<'r> Draft<'r> {
                     Step::Goto(callee) => {
                         Step::Goto(self.find(callee.0 as usize, context, &mut todo))
                     }
-                    other => special.step(other),
+                    other @ (Step::Decide(_)
+                    | Step::Return
+                    | Step::Continue
+                    | Step::Rewrite(_)
+                    | Step::RewriteAndAllow(_)
+                    | Step::Obscure(_)) => special.step(other),
                 };
                 rules.push(Rule {
                     guard,

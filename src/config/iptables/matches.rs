@@ -3,240 +3,15 @@
 //! Names and arguments as in iptables-extensions(8); truth as in the kernel's `xt_*.c` and `ipt_*.c`.
 
 use super::body::Body;
-use super::extensions::Opaque;
 use super::names;
+use super::options::Match;
 use super::syntax::ProblemKind;
 use super::values;
 use super::words::Word;
-use crate::model::{Dim, Family, Flags, Guard, MarkName, NatSide, Range, Ranges, State, Test};
+use crate::model::{Dim, Flags, Guard, MarkName, NatSide, Range, Ranges, State, Test};
 
-/// A match that `-m` may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
-    Tcp,
-    Udp,
-    Sctp,
-    Icmp,
-    Icmp6,
-    State,
-    Conntrack,
-    Multiport,
-    Comment,
-    Addrtype,
-    Mark,
-    Connmark,
-    Iprange,
-    Mac,
-    Owner,
-    Length,
-    Ttl,
-    Tos,
-    Dscp,
-    Tcpmss,
-    Pkttype,
-    Set,
-    Policy,
-    /// Known, and one unknown as a whole.
-    Opaque,
-    /// Not known at all.
-    Foreign,
-}
-
-/// The most ports that one multiport option takes; a range takes two (xt_multiport.h).
+/// The most ports that one multiport option takes; a range takes two (`xt_multiport.h`).
 const MULTIPORTS: usize = 15;
-
-impl Match {
-    pub(super) fn from_word(word: &[u8]) -> Self {
-        match word {
-            b"tcp" => Self::Tcp,
-            b"udp" | b"udplite" => Self::Udp,
-            b"sctp" | b"dccp" => Self::Sctp,
-            b"icmp" => Self::Icmp,
-            b"icmp6" | b"icmpv6" | b"ipv6-icmp" => Self::Icmp6,
-            b"state" => Self::State,
-            b"conntrack" => Self::Conntrack,
-            b"multiport" | b"mport" => Self::Multiport,
-            b"comment" => Self::Comment,
-            b"addrtype" => Self::Addrtype,
-            b"mark" => Self::Mark,
-            b"connmark" => Self::Connmark,
-            b"iprange" => Self::Iprange,
-            b"mac" => Self::Mac,
-            b"owner" => Self::Owner,
-            b"length" => Self::Length,
-            b"ttl" | b"hl" => Self::Ttl,
-            b"tos" => Self::Tos,
-            b"dscp" => Self::Dscp,
-            b"tcpmss" => Self::Tcpmss,
-            b"pkttype" => Self::Pkttype,
-            b"set" => Self::Set,
-            b"policy" => Self::Policy,
-            name if Opaque::knows(name) => Self::Opaque,
-            _ => Self::Foreign,
-        }
-    }
-
-    /// The match that a protocol brings along.
-    pub(super) fn implied(protocol: u8) -> Option<Self> {
-        match protocol {
-            6 => Some(Self::Tcp),
-            17 | 136 => Some(Self::Udp),
-            132 | 33 => Some(Self::Sctp),
-            1 => Some(Self::Icmp),
-            58 => Some(Self::Icmp6),
-            _ => None,
-        }
-    }
-
-    /// The protocols of which `-p` must name one.
-    pub(super) fn needs_protocol(self, family: Family) -> Option<&'static [u8]> {
-        match self {
-            Self::Tcp | Self::Tcpmss => Some(&[6]),
-            Self::Udp => Some(&[17, 136]),
-            Self::Sctp => Some(&[132, 33]),
-            Self::Icmp => Some(&[1]),
-            Self::Icmp6 => Some(match family {
-                Family::V4 => &[],
-                Family::V6 => &[58],
-            }),
-            Self::State
-            | Self::Conntrack
-            | Self::Multiport
-            | Self::Comment
-            | Self::Addrtype
-            | Self::Mark
-            | Self::Connmark
-            | Self::Iprange
-            | Self::Mac
-            | Self::Owner
-            | Self::Length
-            | Self::Ttl
-            | Self::Tos
-            | Self::Dscp
-            | Self::Pkttype
-            | Self::Set
-            | Self::Policy
-            | Self::Opaque
-            | Self::Foreign => None,
-        }
-    }
-
-    /// Whether an option is this match's.
-    pub(super) fn knows(self, option: &[u8]) -> bool {
-        let options: &[&[u8]] = match self {
-            Self::Tcp => &[
-                b"--dport",
-                b"--sport",
-                b"--destination-port",
-                b"--source-port",
-                b"--tcp-flags",
-                b"--syn",
-                b"--tcp-option",
-            ],
-            Self::Udp => &[
-                b"--dport",
-                b"--sport",
-                b"--destination-port",
-                b"--source-port",
-            ],
-            Self::Sctp => &[
-                b"--dport",
-                b"--sport",
-                b"--destination-port",
-                b"--source-port",
-                b"--chunk-types",
-                b"--dccp-types",
-                b"--dccp-option",
-            ],
-            Self::Icmp => &[b"--icmp-type"],
-            Self::Icmp6 => &[b"--icmpv6-type", b"--icmp6-type"],
-            Self::State => &[b"--state"],
-            Self::Conntrack => &[
-                b"--ctstate",
-                b"--ctproto",
-                b"--ctorigsrc",
-                b"--ctorigdst",
-                b"--ctreplsrc",
-                b"--ctrepldst",
-                b"--ctorigsrcport",
-                b"--ctorigdstport",
-                b"--ctreplsrcport",
-                b"--ctrepldstport",
-                b"--ctstatus",
-                b"--ctexpire",
-                b"--ctdir",
-            ],
-            Self::Multiport => &[
-                b"--dports",
-                b"--sports",
-                b"--ports",
-                b"--port",
-                b"--destination-ports",
-                b"--source-ports",
-            ],
-            Self::Comment => &[b"--comment"],
-            Self::Addrtype => &[
-                b"--src-type",
-                b"--dst-type",
-                b"--limit-iface-in",
-                b"--limit-iface-out",
-            ],
-            Self::Mark | Self::Connmark => &[b"--mark"],
-            Self::Iprange => &[b"--src-range", b"--dst-range"],
-            Self::Mac => &[b"--mac-source"],
-            Self::Owner => &[
-                b"--uid-owner",
-                b"--gid-owner",
-                b"--socket-exists",
-                b"--suppl-groups",
-                b"--pid-owner",
-                b"--sid-owner",
-                b"--cmd-owner",
-            ],
-            Self::Length => &[b"--length"],
-            Self::Ttl => &[
-                b"--ttl-eq",
-                b"--ttl-lt",
-                b"--ttl-gt",
-                b"--ttl",
-                b"--hl-eq",
-                b"--hl-lt",
-                b"--hl-gt",
-            ],
-            Self::Tos => &[b"--tos"],
-            Self::Dscp => &[b"--dscp", b"--dscp-class"],
-            Self::Tcpmss => &[b"--mss"],
-            Self::Pkttype => &[b"--pkt-type"],
-            Self::Set => &[
-                b"--match-set",
-                b"--set",
-                b"--return-nomatch",
-                b"--update-counters",
-                b"--update-subcounters",
-                b"--packets-eq",
-                b"--packets-lt",
-                b"--packets-gt",
-                b"--bytes-eq",
-                b"--bytes-lt",
-                b"--bytes-gt",
-            ],
-            Self::Policy => &[
-                b"--dir",
-                b"--pol",
-                b"--strict",
-                b"--reqid",
-                b"--spi",
-                b"--proto",
-                b"--mode",
-                b"--tunnel-src",
-                b"--tunnel-dst",
-                b"--next",
-            ],
-            Self::Opaque | Self::Foreign => &[],
-        };
-        options.contains(&option)
-    }
-}
 
 /// A byte dimension and a mask-and-compare test on it.
 fn masked_byte(dim: Dim, value: u8, mask: u8) -> Guard {
@@ -301,7 +76,6 @@ impl<'a> Body<'_, '_, 'a> {
                 self.unmodelled("conntrack", "the connection's entry", option, word)
             }),
             Match::Multiport => Some(self.multiport(option, word)),
-            Match::Comment => None,
             Match::Addrtype => {
                 let dim = if &*option.text == b"--src-type" {
                     Dim::Source
@@ -331,7 +105,7 @@ impl<'a> Body<'_, '_, 'a> {
             Match::Pkttype => Some(self.packet_type(word)),
             Match::Set => Some(self.set(option, word)),
             Match::Policy => self.policy(option, word),
-            Match::Opaque | Match::Foreign => None,
+            Match::Comment | Match::Opaque | Match::Foreign => None,
         }
     }
 
@@ -452,15 +226,14 @@ impl<'a> Body<'_, '_, 'a> {
     }
 
     fn multiport(&mut self, option: &Word<'a>, word: &Word<'a>) -> Guard {
-        let protocol = match self.protocol {
-            Some((number @ (6 | 17 | 33 | 132 | 136), false)) => number,
-            Some(_) | None => {
-                self.refuse(
-                    option,
-                    "multiport needs `-p tcp`, `-p udp` or another protocol with ports before it",
-                );
-                6
-            }
+        let protocol = if let Some((number @ (6 | 17 | 33 | 132 | 136), false)) = self.protocol {
+            number
+        } else {
+            self.refuse(
+                option,
+                "multiport needs `-p tcp`, `-p udp` or another protocol with ports before it",
+            );
+            6
         };
         let mut ranges = Vec::new();
         let mut slots = 0;
@@ -497,7 +270,7 @@ impl<'a> Body<'_, '_, 'a> {
     fn mark(&mut self, name: MarkName, word: &Word<'a>) -> Guard {
         match values::value_mask(&word.text) {
             // The kernel compares with the value as written: bits outside the mask never match.
-            Some((value, mask)) => Guard::Is(Test::Mark(name, mask, value)),
+            Some((value, mask)) => Guard::Is(Test::Mark(name, value, mask)),
             None => self.bad_value(word, "mark"),
         }
     }
@@ -509,15 +282,14 @@ impl<'a> Body<'_, '_, 'a> {
             Dim::Destination
         };
         let family = self.book.family;
-        let (low, high) = match memchr::memchr(b'-', &word.text) {
-            Some(at) => (
+        let (low, high) = if let Some(at) = memchr::memchr(b'-', &word.text) {
+            (
                 values::address(word.text.get(..at).unwrap_or_default(), family),
                 values::address(word.text.get(at + 1..).unwrap_or_default(), family),
-            ),
-            None => {
-                let one = values::address(&word.text, family);
-                (one, one)
-            }
+            )
+        } else {
+            let one = values::address(&word.text, family);
+            (one, one)
         };
         match low.zip(high) {
             Some((low, high)) => {

@@ -26,20 +26,19 @@ pub(super) fn step(body: &mut Body<'_, '_, '_>, target: &Word<'_>) -> Step {
     for (option, argument) in options(&words) {
         match (option, argument) {
             (b"--to-destination" | b"--to-source", Some(word)) => {
-                match endpoint(&word.text, body.book.family) {
-                    Some(found) => to = found,
-                    None => {
-                        let id = unknown(body, word, "nat", "knowing the new address");
-                        body.bad_value(word, "address to translate to");
-                        to = Translation {
-                            addresses: Some(Value::Unknown(id)),
-                            ports: Some(Value::Unknown(id)),
-                        };
-                    }
+                if let Some(found) = endpoint(&word.text, body.book.family) {
+                    to = found;
+                } else {
+                    let id = unknown(body, word, "nat", "knowing the new address");
+                    body.bad_value(word, "address to translate to");
+                    to = Translation {
+                        addresses: Some(Value::Unknown(id)),
+                        ports: Some(Value::Unknown(id)),
+                    };
                 }
             }
             (b"--to-ports" | b"--to-port", Some(word)) => to.ports = ports(body, word),
-            (b"--to", Some(word)) => to.addresses = netmap(body, word),
+            (b"--to", Some(word)) => to.addresses = Some(netmap(body, word)),
             (b"--random" | b"--random-fully", _) => random = true,
             _ => {}
         }
@@ -164,7 +163,7 @@ fn ports(body: &mut Body<'_, '_, '_>, word: &Word<'_>) -> Option<Value> {
 }
 
 /// NETMAP: the network's bits change, the host's stay.
-fn netmap(body: &mut Body<'_, '_, '_>, word: &Word<'_>) -> Option<Value> {
+fn netmap(body: &mut Body<'_, '_, '_>, word: &Word<'_>) -> Value {
     let set = values::network(&word.text, body.book.family).ok();
     let range = set.as_ref().and_then(|set| match set.ranges() {
         [only] => Some(*only),
@@ -173,17 +172,12 @@ fn netmap(body: &mut Body<'_, '_, '_>, word: &Word<'_>) -> Option<Value> {
     if let Some(range) = range {
         let host_bits = (range.high() - range.low()).trailing_ones();
         if let Ok(host_bits) = u8::try_from(host_bits) {
-            return Some(Value::Prefix {
+            return Value::Prefix {
                 base: range.low(),
                 host_bits,
-            });
+            };
         }
     }
     body.bad_value(word, "network to map to");
-    Some(Value::Unknown(unknown(
-        body,
-        word,
-        "nat",
-        "knowing the new network",
-    )))
+    Value::Unknown(unknown(body, word, "nat", "knowing the new network"))
 }

@@ -346,13 +346,11 @@ impl<'a> Parser<'a> {
         };
         self.out.statements += 1;
         if first.text.starts_with(b"[") && first.text.ends_with(b"]") {
-            match words.next() {
-                Some(word) => first = word,
-                None => {
-                    self.refuse(&first, "counters without a rule");
-                    return;
-                }
-            }
+            let Some(word) = words.next() else {
+                self.refuse(&first, "counters without a rule");
+                return;
+            };
+            first = word;
         }
         while let b"-4" | b"--ipv4" | b"-6" | b"--ipv6" = &*first.text {
             let v6 = matches!(&*first.text, b"-6" | b"--ipv6");
@@ -525,19 +523,18 @@ impl<'a> Parser<'a> {
         let number = rest
             .next()
             .and_then(|word| std::str::from_utf8(&word.text).ok()?.parse::<usize>().ok());
-        let index = match number {
-            Some(number) => number.checked_sub(1).filter(|index| *index < length),
-            None => {
-                let wanted: Vec<_> = words.map(|word| word.text).collect();
-                let bytes = self.bytes;
-                self.chain_mut(table, at).and_then(|chain| {
-                    chain.rules.iter().position(|rule| {
-                        Words::new(bytes, rule.body, rule.end)
-                            .map(|word| word.text)
-                            .eq(wanted.iter().cloned())
-                    })
+        let index = if let Some(number) = number {
+            number.checked_sub(1).filter(|index| *index < length)
+        } else {
+            let wanted: Vec<_> = words.map(|word| word.text).collect();
+            let bytes = self.bytes;
+            self.chain_mut(table, at).and_then(|chain| {
+                chain.rules.iter().position(|rule| {
+                    Words::new(bytes, rule.body, rule.end)
+                        .map(|word| word.text)
+                        .eq(wanted.iter().cloned())
                 })
-            }
+            })
         };
         let rule = trimmed(
             self.bytes,

@@ -196,7 +196,7 @@ pub(super) fn options<'w, 'a>(
     })
 }
 
-/// MARK and CONNMARK: `mark = (mark & !mask) ^ value` (xt_mark.c, xt_connmark.c).
+/// MARK and CONNMARK: `mark = (mark & !mask) ^ value` (`xt_mark.c`, `xt_connmark.c`).
 fn mark(body: &mut Body<'_, '_, '_>, name: MarkName, target: &Word<'_>) -> Step {
     let words = std::mem::take(&mut body.options);
     let (mut nf_mask, mut ct_mask) = (u32::MAX, u32::MAX);
@@ -206,14 +206,14 @@ fn mark(body: &mut Body<'_, '_, '_>, name: MarkName, target: &Word<'_>) -> Step 
         let one = argument.and_then(|word| values::word(&word.text));
         match (option, pair, one) {
             (b"--set-xmark", Some((value, mask)), _) => {
-                change = Some(Rewrite::Mark(name, mask, value));
+                change = Some(Rewrite::Mark(name, value, mask));
             }
             (b"--set-mark", Some((value, mask)), _) => {
-                change = Some(Rewrite::Mark(name, mask | value, value));
+                change = Some(Rewrite::Mark(name, value, mask | value));
             }
-            (b"--and-mark", _, Some(bits)) => change = Some(Rewrite::Mark(name, !bits, 0)),
+            (b"--and-mark", _, Some(bits)) => change = Some(Rewrite::Mark(name, 0, !bits)),
             (b"--or-mark", _, Some(bits)) => change = Some(Rewrite::Mark(name, bits, bits)),
-            (b"--xor-mark", _, Some(bits)) => change = Some(Rewrite::Mark(name, 0, bits)),
+            (b"--xor-mark", _, Some(bits)) => change = Some(Rewrite::Mark(name, bits, 0)),
             (b"--save-mark", _, _) if name == MarkName::Connection => {
                 change = Some(Rewrite::SaveMark(u32::MAX));
             }

@@ -147,9 +147,7 @@ pub(super) fn v4(text: &[u8]) -> Option<u32> {
 }
 
 pub(super) fn v6(text: &[u8]) -> Option<u128> {
-    if memchr::memchr(b':', text).is_none() {
-        return None;
-    }
+    memchr::memchr(b':', text)?;
     let address: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(u128::from(address))
 }

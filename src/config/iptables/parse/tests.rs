@@ -11,7 +11,7 @@ fn read(text: &str) -> (Vec<String>, Vec<ProblemKind>) {
             let rules: Vec<_> = chain
                 .rules
                 .iter()
-                .map(|rule| &text[rule.body as usize..rule.end as usize])
+                .map(|rule| text.get(rule.body as usize..rule.end as usize).unwrap())
                 .collect();
             chains.push(format!(
                 "{}/{}{} {}",
