@@ -8,6 +8,11 @@
     reason = "a test of the whole against a real program starts it and reads its switches"
 )]
 #![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing test may panic anywhere"
+)]
+#![expect(
     clippy::print_stderr,
     reason = "the run's figures and the reason for skipping go to the terminal"
 )]
@@ -79,7 +84,7 @@ fn certain_answers_are_the_kernels() {
         let case = case(seed);
         let asked = json!({
             case.key(): case.rules,
-            "interfaces": case.interfaces(),
+            "interfaces": Case::interfaces(),
             "probes": case.probes,
         });
         writeln!(ask, "{asked}").unwrap();
@@ -132,7 +137,7 @@ fn compare(tally: &mut Tally, seed: u64, case: &Case, results: &[Value]) {
         .add(case.path(), case.rules.as_bytes().to_vec())
         .unwrap();
     let mut facts = Facts::default();
-    facts.set("addresses", case.own_addresses());
+    facts.set("addresses", Case::own_addresses());
     let kind = config::kind("iptables").unwrap();
     let reading = (kind.read)(
         &Input {

@@ -25,7 +25,7 @@ impl Case {
     }
 
     /// Addresses of the interfaces, besides those that the oracle gives each of them.
-    pub(crate) fn interfaces(&self) -> Value {
+    pub(crate) fn interfaces() -> Value {
         INTERFACES
             .iter()
             .map(|name| {
@@ -41,7 +41,7 @@ impl Case {
     }
 
     /// Every address of the machine under test.
-    pub(crate) fn own_addresses(&self) -> String {
+    pub(crate) fn own_addresses() -> String {
         let mut all = "192.0.2.1,192.0.2.2,2001:db8:ffff::1,2001:db8:ffff::2".to_owned();
         for number in 1..=INTERFACES.len() {
             let _ = write!(all, ",198.18.200.{number},fd69:7074:6f72::{number:x}");
@@ -50,7 +50,7 @@ impl Case {
     }
 }
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Dice(u64);
 
 impl Dice {
@@ -76,7 +76,7 @@ impl Dice {
 pub(crate) fn case(seed: u64) -> Case {
     let mut made = Maker {
         dice: Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d)),
-        v6: seed % 5 == 0,
+        v6: seed.is_multiple_of(5),
         text: String::new(),
     };
     made.rules();
@@ -229,7 +229,15 @@ impl Maker {
         }
         for _ in 0..self.dice.pick(&[0, 0, 1, 1, 2]) {
             let text = self.matching(table, hook, protocol);
-            rule.push_str(&text);
+            // An option may stand only once.
+            let option = |text: &str| {
+                text.split(' ')
+                    .rfind(|word| word.starts_with("--"))
+                    .map(str::to_owned)
+            };
+            if option(&text).is_none_or(|option| !rule.contains(&option)) {
+                rule.push_str(&text);
+            }
         }
         let target = self.target(table, hook, chain, protocol, own, later);
         let _ = writeln!(self.text, "{rule}{target}");
@@ -290,6 +298,7 @@ impl Maker {
         self.dice.pick(&PORTS)
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table of matches")]
     fn matching(&mut self, table: &str, hook: &str, protocol: &str) -> String {
         let ported = matches!(protocol, "tcp" | "udp" | "17" | "UDP");
         let udp = matches!(protocol, "udp" | "17" | "UDP");
