@@ -7,6 +7,9 @@
 //! live is at least 32; packets have up to 1500 bytes; source ports are the ephemeral ones, 1024-65535 (RFC 6335, 6).
 //! Words that a question does not give are not known, and tests on them undecided.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
 use super::words::{cidrs, few};
 use super::{Alternative, Destination, ParameterValue, Policy, Probe, Resolve, Service};
 use crate::model::{
@@ -127,9 +130,12 @@ pub(super) fn packet(gate: &Gate, networks: &Ranges, service: &Service) -> Quest
 /// Every name that an interface may have but the loopback's (`dev_valid_name` in the kernel: 1 to 15 bytes, no slash,
 /// colon or space).
 pub(super) fn any_interface() -> TextSpace {
-    let lang = Lang::pattern(r"[!-.0-9;-~]{1,15}").unwrap_or_else(|_| Lang::any());
+    static NAMES: LazyLock<Lang> = LazyLock::new(|| {
+        let lang = Lang::pattern(r"[!-.0-9;-~]{1,15}").unwrap_or_else(|_| Lang::any());
+        lang.minus(&Lang::literal(b"lo")).unwrap_or(lang)
+    });
     TextSpace {
-        lang: lang.minus(&Lang::literal(b"lo")).unwrap_or(lang),
+        lang: NAMES.clone(),
         suffixes: Vec::new(),
         familiar: vec!["eth1".to_owned(), "eth0".to_owned()],
     }
@@ -302,6 +308,10 @@ pub(super) fn lookup(
     }
 }
 
+/// Paths of requests.
+static PATHS: LazyLock<Lang> =
+    LazyLock::new(|| Lang::pattern(r"/[!-\x22$->@-~]*").unwrap_or_else(|_| Lang::any()));
+
 /// What a page loads.
 pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
     let mut question = Question::default();
@@ -317,7 +327,7 @@ pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
             None if probe.host.is_none() => any_word(),
             None => TextSpace {
                 // A path of a request: no query, which source lists never see (CSP3, 6.7.2.12).
-                lang: Lang::pattern(r"/[!-\x22$->@-~]*").unwrap_or_else(|_| Lang::any()),
+                lang: PATHS.clone(),
                 suffixes: Vec::new(),
                 familiar: vec!["/".to_owned()],
             },
@@ -371,11 +381,24 @@ pub(super) fn with_familiar(mut ask: Ask, familiar: &[String]) -> Ask {
 
 /// `*.example.test` is every name below, anything else one name.
 fn host_space(name: &str) -> TextSpace {
-    match name.strip_prefix("*.") {
-        Some(domain) => TextSpace::below(domain),
-        None => TextSpace::one(name),
+    // The same few domains are asked for at every gate, and their automata take a while to build.
+    static BUILT: Mutex<BTreeMap<String, TextSpace>> = Mutex::new(BTreeMap::new());
+    let Some(domain) = name.strip_prefix("*.") else {
+        return TextSpace::one(name);
+    };
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(space) = built.get(domain) {
+        return space.clone();
     }
+    let space = TextSpace::below(domain);
+    if built.len() < MOST_BUILT {
+        built.insert(domain.to_owned(), space.clone());
+    }
+    space
 }
+
+/// No more host spaces than this are kept.
+const MOST_BUILT: usize = 256;
 
 /// The names, and what the denial of each means.
 fn weighted(to: &Destination) -> impl Iterator<Item = (&str, Weight)> {

@@ -245,10 +245,13 @@ fn assumptions(
     told: &mut Told,
 ) {
     let name = &target.name;
-    let lines = gate
+    // What the whole file assumes is said once.
+    let lines: Vec<String> = gate
         .assumptions
         .iter()
-        .map(|line| format!("{name}: {line}"));
+        .filter(|line| !told.assumptions.contains(line))
+        .map(|line| format!("{name}: {line}"))
+        .collect();
     told.assumptions.extend(lines);
     if gate.layer == Layer::Fetch {
         return;

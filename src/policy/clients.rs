@@ -66,7 +66,7 @@ pub(super) fn groups(
     let families = ask::families(policy);
     let everyone = |name: &str| Group {
         name: name.to_owned(),
-        sources: Some(families.minus(&loopback())),
+        sources: Some(families.minus(&never_clients())),
         interface: None,
     };
     let only = |group: Group| Groups {
@@ -85,7 +85,7 @@ pub(super) fn groups(
         let own = gate
             .own_addresses
             .as_ref()
-            .map(|own| own.minus(&loopback()));
+            .map(|own| own.minus(&never_clients()));
         let mut group = everyone("this machine");
         if let Some(own) = own.filter(|own| own.meets(&families)) {
             group.sources = Some(own.intersect(&families));
@@ -173,7 +173,7 @@ fn candidate(gate: &Gate, group: &ClientGroup, families: &Ranges) -> Group {
         .and_then(words_of);
     Group {
         name: group.name.clone(),
-        sources: Some(group.sources.intersect(families).minus(&loopback())),
+        sources: Some(group.sources.intersect(families).minus(&never_clients())),
         interface,
     }
 }
@@ -194,9 +194,18 @@ fn words_of(set: &TextSet) -> Option<TextSpace> {
     })
 }
 
-fn loopback() -> Ranges {
-    let network = |word: &str| super::parameters::network(word).unwrap_or_default();
-    network("127.0.0.0/8").union(&network("::1"))
+/// Addresses that no client sends from: this network, loopback, multicast, reserved and broadcast (RFC 6890).
+fn never_clients() -> Ranges {
+    [
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "224.0.0.0/3",
+        "::/127",
+        "ff00::/8",
+    ]
+    .iter()
+    .filter_map(|word| super::parameters::network(word))
+    .fold(Ranges::empty(), |all, range| all.union(&range))
 }
 
 /// A name that no list has a reason to know.

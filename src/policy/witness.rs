@@ -12,6 +12,7 @@ pub(super) fn witness(
     flows: Flows,
     packet: Packet,
 ) -> Option<(Witness, Vec<StepTaken>)> {
+    let flows = familiar(evaluator, flows);
     let sample = evaluator.sample(question, flows)?;
     let one = alone(question, &sample);
     let steps = evaluator
@@ -30,6 +31,38 @@ pub(super) fn witness(
         Layer::Fetch => of_fetch(&sample),
     };
     Some((witness, steps))
+}
+
+/// Of these flows those that look like daily ones, where there are any: private clients, no network addresses.
+fn familiar(evaluator: &mut Evaluator<'_>, flows: Flows) -> Flows {
+    let mut kept = flows;
+    let hosts = |word: &str| {
+        let network = super::parameters::network(word).unwrap_or_default();
+        let first = Ranges::min(&network).map_or_else(Ranges::empty, Ranges::one);
+        network.minus(&first)
+    };
+    for word in ["10.0.0.0/8", "192.168.0.0/16", "172.16.0.0/12"] {
+        let private = evaluator.flows(&[(Dim::Source, hosts(word))]);
+        let private = evaluator.intersect(kept, private);
+        if !evaluator.is_empty(private) {
+            kept = private;
+            break;
+        }
+    }
+    for dim in [Dim::Source, Dim::Destination] {
+        let Some(lowest) = Ranges::min(&evaluator.values(kept, dim)) else {
+            continue;
+        };
+        // The first address of a network names the network.
+        if lowest & 0xff == 0 {
+            let others = evaluator.flows(&[(dim, Ranges::one(lowest).complement())]);
+            let others = evaluator.intersect(kept, others);
+            if !evaluator.is_empty(others) {
+                kept = others;
+            }
+        }
+    }
+    kept
 }
 
 /// The question about this flow only.
