@@ -41,20 +41,37 @@ fn part(
         .collect();
     let worst = concerned.iter().map(|(_, finding)| finding.outcome).max()?;
     let words = summary.words.get(&worst)?;
-    let mut said: Vec<String> = Vec::new();
+    let mut said: Vec<(&str, Vec<u32>)> = Vec::new();
     for (id, finding) in concerned.iter().filter(|(_, f)| f.outcome == worst) {
         let requirement = policy.requirements.iter().find(|r| r.id == *id);
         let Some(requirement) = requirement else {
             continue;
         };
         let short = requirement.short.get(&worst).unwrap_or(&requirement.title);
-        let place = finding.primary.as_ref().map_or_else(String::new, |label| {
-            format!(" (line {})", sources.line(label.span))
-        });
-        let one = format!("{short}{place}");
-        if !said.contains(&one) {
-            said.push(one);
+        let line = finding
+            .primary
+            .as_ref()
+            .map(|label| sources.line(label.span));
+        match said.iter_mut().find(|(known, _)| known == short) {
+            Some((_, lines)) => lines.extend(line),
+            None => said.push((short, line.into_iter().collect())),
         }
     }
+    let said: Vec<String> = said
+        .into_iter()
+        .map(|(short, lines)| format!("{short}{}", places(lines)))
+        .collect();
     Some(words.replace("{parts}", &listed(&said)))
+}
+
+/// ` (line 6)`, ` (lines 2 and 6)`.
+fn places(mut lines: Vec<u32>) -> String {
+    lines.sort_unstable();
+    lines.dedup();
+    let words: Vec<String> = lines.iter().map(u32::to_string).collect();
+    match words.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (line {one})"),
+        several => format!(" (lines {})", listed(several)),
+    }
 }

@@ -89,6 +89,13 @@ pub(super) fn packets(
             // The machine's own resolver answers on any of its addresses.
             let mut local = ask.clone();
             local.question.destination_is_local = Some(true);
+            if gate.role == Some(Role::Host) {
+                // What a machine sends to itself crosses the loopback.
+                local
+                    .question
+                    .texts
+                    .insert(Dim::OutInterface, TextSpace::one("lo"));
+            }
             local.what = format!("{} to this machine", spoken(service));
             "this machine".clone_into(&mut local.to);
             asks.push(ask);

@@ -90,6 +90,7 @@ pub(super) fn requirements(
         .gates
         .iter()
         .enumerate()
+        .filter(|(_, gate)| !is_received(gate))
         .filter(|(_, gate)| match &gate.standing {
             Standing::Judged | Standing::Uncertain(_) => true,
             Standing::NotJudged(reason) => {
@@ -164,13 +165,22 @@ pub(super) fn requirements(
                 layer: gate.layer,
                 gate: Some(gate),
             };
-            at_gate(policy, &target, gate, context, told);
+            let received = reading
+                .gates
+                .iter()
+                .find(|other| is_received(other) && gate.role != Some(Role::Host));
+            at_gate(policy, &target, gate, received, context, told);
         }
     }
 }
 
 const NOT_SET: &str = "the parameters as they are set do not ask for it";
 const OTHER_LAYER: &str = "it is not asked of a config of this kind";
+
+/// Whether a gate is about packets to the machine's own services: no flow of a policy ends there but lookups.
+fn is_received(gate: &Gate) -> bool {
+    gate.layer == Layer::Packet && gate.name == "INPUT"
+}
 
 fn applies(policy: &Policy, requirement: &Requirement) -> bool {
     policy.holds(&requirement.when)
@@ -196,6 +206,7 @@ fn at_gate(
     policy: &Policy,
     target: &Target<'_>,
     gate: &Gate,
+    received: Option<&Gate>,
     context: &Context<'_>,
     told: &mut Told,
 ) {
@@ -222,6 +233,7 @@ fn at_gate(
                 policy,
                 gate,
                 evaluator: &mut evaluator,
+                received,
                 group,
             };
             if let Some(outcome) = bench.outcome(requirement) {
@@ -412,7 +424,7 @@ fn summary(subject: &Subject<'_>, answer: Option<String>) -> InputSummary {
     let judged: Vec<&Gate> = reading
         .gates
         .iter()
-        .filter(|gate| !matches!(gate.standing, Standing::NotJudged(_)))
+        .filter(|gate| !matches!(gate.standing, Standing::NotJudged(_)) && !is_received(gate))
         .collect();
     let role = reading.role.clone().or_else(|| {
         let role = judged.iter().find_map(|gate| gate.role)?;

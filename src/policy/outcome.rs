@@ -58,6 +58,8 @@ pub(super) struct Bench<'a, 'g> {
     pub(super) policy: &'a Policy,
     pub(super) gate: &'g Gate,
     pub(super) evaluator: &'a mut Evaluator<'g>,
+    /// The gate of what the same machine receives, where it is one of its own.
+    pub(super) received: Option<&'g Gate>,
     pub(super) group: &'a Group,
 }
 
@@ -260,10 +262,16 @@ impl Bench<'_, '_> {
         maybe_before: Option<Flows>,
         keys: &[Dim],
     ) -> Round {
+        let (local, asks): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(|ask| {
+            ask.question.destination_is_local == Some(true) && self.received.is_some()
+        });
         let asked: Vec<(Ask, Judged)> = asks.into_iter().map(|ask| self.ask(ask, left)).collect();
+        let (received, doubted) = self.received(&local);
         let evaluator = &mut *self.evaluator;
         let none = evaluator.flows(&[(Dim::Source, Ranges::empty())]);
         let (mut all, mut covered, mut maybe) = (none, none, none);
+        let received = evaluator.flows(&[(Dim::Source, received)]);
+        let doubted = evaluator.flows(&[(Dim::Source, doubted)]);
         for local in [false, true] {
             let (mut pairs, mut bad, mut unknown) = (none, none, none);
             let here = |(ask, _): &&(Ask, Judged)| {
@@ -289,6 +297,10 @@ impl Bench<'_, '_> {
                 *sum = evaluator.union(*sum, part);
             }
         }
+        for (sum, part) in [(&mut covered, received), (&mut maybe, doubted)] {
+            let part = evaluator.intersect(part, all);
+            *sum = evaluator.union(*sum, part);
+        }
         let maybe_before = maybe_before.unwrap_or(none);
         let doubtful = evaluator.intersect(covered, maybe_before);
         let certain = evaluator.minus(covered, doubtful);
@@ -304,6 +316,31 @@ impl Bench<'_, '_> {
             left: rest,
             maybe,
         }
+    }
+
+    /// The clients for which all of these get through to the machine itself, and those for which that is not known. Its
+    /// flows are another evaluator's: only the addresses are taken over.
+    fn received(&mut self, asks: &[Ask]) -> (Ranges, Ranges) {
+        let Some(gate) = self.received.filter(|_| !asks.is_empty()) else {
+            return (Ranges::empty(), Ranges::empty());
+        };
+        let mut evaluator = Evaluator::new(gate);
+        let (mut good, mut maybe) = (self.group.sources(), self.group.sources());
+        for ask in asks {
+            let question = self.group.asks(&ask.question, gate.layer);
+            let judged = judged(&mut evaluator, question);
+            let reached = |evaluator: &mut Evaluator<'_>, not: &[Flows]| {
+                let pairs = evaluator.keep(judged.verdict.universe, &PAIR);
+                let left = not.iter().fold(pairs, |left, flows| {
+                    let gone = evaluator.keep(*flows, &PAIR);
+                    evaluator.minus(left, gone)
+                });
+                evaluator.values(left, Dim::Source)
+            };
+            good = good.intersect(&reached(&mut evaluator, &[judged.bad, judged.unknown]));
+            maybe = maybe.intersect(&reached(&mut evaluator, &[judged.bad]));
+        }
+        (good.clone(), maybe.minus(&good))
     }
 
     fn conclude(&mut self, reach: &Reach, rounds: Vec<Round>) -> GroupOutcome {

@@ -229,7 +229,12 @@ impl Teller<'_> {
         }
         let sources = evaluator.values(problem.flows, Dim::Source);
         if sources == group.sources() || sources.is_full() || sources.is_empty() {
-            group.name.clone()
+            return group.name.clone();
+        }
+        // "all but" is said where that is shorter.
+        let others = group.sources().minus(&sources);
+        if others.ranges().len() < sources.ranges().len() {
+            format!("{} but {}", group.name, addresses(&others))
         } else {
             addresses(&sources)
         }

@@ -54,7 +54,7 @@ fn familiar(evaluator: &mut Evaluator<'_>, flows: Flows) -> Flows {
             continue;
         };
         // The first address of a network names the network.
-        if lowest & 0xff == 0 {
+        if lowest.trailing_zeros() >= 8 {
             let others = evaluator.flows(&[(dim, Ranges::one(lowest).complement())]);
             let others = evaluator.intersect(kept, others);
             if !evaluator.is_empty(others) {
