@@ -177,7 +177,7 @@ pub(super) fn connects(
         {
             for name in &to.names {
                 let mut ask = connect(name, service, stranger.clone(), Weight::Should);
-                ask.what = format!("{} by name rather than by address", ask.what);
+                ask.what = format!("{} (by name)", ask.what);
                 asks.push(ask);
             }
         }

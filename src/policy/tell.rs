@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::clients::{Group, Groups};
 use super::outcome::{GroupOutcome, Problem};
 use super::setting::Settings;
-use super::witness::witness;
+use super::witness::{accepted_at, witness};
 use super::words::{addresses, few, filled, listed};
 use super::{Context, Policy, Requirement};
 use crate::config::DialectFinding;
@@ -397,7 +397,7 @@ impl Teller<'_> {
             finding.related.push(label);
         }
         if let Some(fallback) = &result.fallback
-            && let Some((works, steps)) = witness(
+            && let Some((works, _)) = witness(
                 evaluator,
                 gate,
                 &fallback.judged.question,
@@ -405,7 +405,7 @@ impl Teller<'_> {
                 Packet::Request,
             )
         {
-            let span = steps.iter().rev().find_map(|step| step.span);
+            let span = accepted_at(evaluator, &fallback.judged.question, fallback.flows);
             let place = span.map_or_else(String::new, |span| format!(" at {}", self.line(span)));
             finding.fallback = Some(format!("{} is accepted{place}", works.text));
             if let Some(span) = span {

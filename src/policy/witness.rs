@@ -2,7 +2,10 @@
 
 use crate::decide::{Evaluator, Flows, Packet, Sample};
 use crate::finding::{StepTaken, Witness, WitnessValue};
-use crate::model::{Dim, Gate, Layer, Question, Ranges, Resource, Role, TextSpace, to_address};
+use crate::model::{
+    Conversation, Dim, Gate, Layer, Question, Ranges, Resource, Role, TextSpace, to_address,
+};
+use crate::source::Span;
 
 /// One flow and its way through the gate.
 pub(super) fn witness(
@@ -31,6 +34,23 @@ pub(super) fn witness(
         Layer::Fetch => of_fetch(&sample),
     };
     Some((witness, steps))
+}
+
+/// The rule that lets a flow's first packet through, where one does: the last that accepts.
+pub(super) fn accepted_at(
+    evaluator: &mut Evaluator<'_>,
+    question: &Question,
+    flows: Flows,
+) -> Option<Span> {
+    let flows = familiar(evaluator, flows);
+    let sample = evaluator.sample(question, flows)?;
+    let mut one = alone(question, &sample);
+    one.conversation = Conversation::First;
+    let steps = evaluator.ask(&one).steps;
+    let accepts = |text: &str| matches!(text, "accept" | "allow" | "ACCEPT");
+    let rule = steps.iter().rev().find(|step| accepts(&step.text));
+    rule.or_else(|| steps.iter().rev().find(|step| step.span.is_some()))?
+        .span
 }
 
 /// Of these flows those that look like daily ones, where there are any: private clients, no network addresses.

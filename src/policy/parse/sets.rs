@@ -146,8 +146,16 @@ fn resolve<T: Clone>(
     problems: &mut Problems,
 ) -> Vec<T> {
     let mut values = Vec::new();
-    let mut open = vec![(name, 0)];
-    while let Some((name, depth)) = open.pop() {
+    let first = Item::Name(name.clone());
+    let mut open = vec![(&first, 0)];
+    while let Some((item, depth)) = open.pop() {
+        let name = match item {
+            Item::Value(value) => {
+                values.push(value.clone());
+                continue;
+            }
+            Item::Name(name) => name,
+        };
         let Some(items) = sets.get(&name.value) else {
             let known: Vec<&String> = sets.keys().collect();
             problems.with_help(
@@ -164,12 +172,8 @@ fn resolve<T: Clone>(
             );
             return Vec::new();
         }
-        for item in items {
-            match item {
-                Item::Value(value) => values.push(value.clone()),
-                Item::Name(name) => open.push((name, depth + 1)),
-            }
-        }
+        // In the order of the file: the last one put in is looked at first.
+        open.extend(items.iter().rev().map(|item| (item, depth + 1)));
         // A set that names two others at every level would grow without bound.
         if open.len() > 10_000 || values.len() > 1_000_000 {
             problems.at(name.span, format!("{what} `{}` is too large", name.value));
