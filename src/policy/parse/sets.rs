@@ -146,7 +146,7 @@ fn resolve<T: Clone>(
     problems: &mut Problems,
 ) -> Vec<T> {
     let mut values = Vec::new();
-    let first = Item::Name(name.clone());
+    let first: Item<T> = Item::Name(name.clone());
     let mut open = vec![(&first, 0)];
     while let Some((item, depth)) = open.pop() {
         let name = match item {
