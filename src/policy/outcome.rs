@@ -9,8 +9,8 @@ use super::clients::Group;
 use super::judged::{Judged, judged, judged_within};
 use super::{Breadth, Demand, Policy, ProbeGroup, Reach, Requirement};
 use crate::decide::{Evaluator, Flows};
-use crate::finding::{Outcome, Severity};
-use crate::model::{Dim, Gate, Layer, Ranges};
+use crate::finding::{Outcome, Reason, Severity};
+use crate::model::{Dim, Gate, Layer, Question, Ranges};
 
 /// A requirement's outcome for one group.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(super) struct GroupOutcome {
     pub(super) fallback: Option<Problem>,
     /// The message of the alternative that had to serve, and its severity.
     pub(super) said: (Option<String>, Option<Severity>),
+    /// What an undecided outcome waits for, beside what the evaluator names.
+    pub(super) waits: Vec<Reason>,
     /// The part of the destination that is not reached, where a part suffices, and its share in percent.
     pub(super) missing: Option<(Ranges, f64)>,
 }
@@ -49,6 +51,7 @@ impl GroupOutcome {
             fallback: None,
             said: (None, None),
             missing: None,
+            waits: Vec::new(),
         }
     }
 }
@@ -271,6 +274,7 @@ impl Bench<'_, '_> {
         let none = evaluator.flows(&[(Dim::Source, Ranges::empty())]);
         let (mut all, mut covered, mut maybe) = (none, none, none);
         let received = evaluator.flows(&[(Dim::Source, received)]);
+        let waits_for_service = !doubted.is_empty();
         let doubted = evaluator.flows(&[(Dim::Source, doubted)]);
         for local in [false, true] {
             let (mut pairs, mut bad, mut unknown) = (none, none, none);
@@ -315,11 +319,15 @@ impl Bench<'_, '_> {
             doubtful,
             left: rest,
             maybe,
+            waits_for_service,
         }
     }
 
     /// The clients for which all of these get through to the machine itself, and those for which that is not known. Its
     /// flows are another evaluator's: only the addresses are taken over.
+    ///
+    /// A machine that lets everything in says nothing about a service on it: only where the ports asked for are opened
+    /// on purpose, and the ones beside them are not, the service is taken to be there.
     fn received(&mut self, asks: &[Ask]) -> (Ranges, Ranges) {
         let Some(gate) = self.received.filter(|_| !asks.is_empty()) else {
             return (Ranges::empty(), Ranges::empty());
@@ -328,17 +336,18 @@ impl Bench<'_, '_> {
         let (mut good, mut maybe) = (self.group.sources(), self.group.sources());
         for ask in asks {
             let question = self.group.asks(&ask.question, gate.layer);
-            let judged = judged(&mut evaluator, question);
-            let reached = |evaluator: &mut Evaluator<'_>, not: &[Flows]| {
-                let pairs = evaluator.keep(judged.verdict.universe, &PAIR);
-                let left = not.iter().fold(pairs, |left, flows| {
-                    let gone = evaluator.keep(*flows, &PAIR);
-                    evaluator.minus(left, gone)
-                });
-                evaluator.values(left, Dim::Source)
-            };
-            good = good.intersect(&reached(&mut evaluator, &[judged.bad, judged.unknown]));
-            maybe = maybe.intersect(&reached(&mut evaluator, &[judged.bad]));
+            let mut beside = question.clone();
+            beside
+                .numbers
+                .insert(Dim::DestinationPort, beside_of(&question));
+            let (asked, beside) = (
+                judged(&mut evaluator, question),
+                judged(&mut evaluator, beside),
+            );
+            let through = reached(&mut evaluator, &asked, &[asked.bad, asked.unknown]);
+            let anyway = reached(&mut evaluator, &beside, &[beside.bad]);
+            good = good.intersect(&through.minus(&anyway));
+            maybe = maybe.intersect(&reached(&mut evaluator, &asked, &[asked.bad]));
         }
         (good.clone(), maybe.minus(&good))
     }
@@ -349,6 +358,7 @@ impl Bench<'_, '_> {
             return result;
         };
         let all = first.all;
+        let waits_for_service = rounds.iter().any(|round| round.waits_for_service);
         let failed = self.evaluator.minus(last.left, last.maybe);
         let maybe = last.maybe;
         // How far each alternative had to serve.
@@ -387,6 +397,13 @@ impl Bench<'_, '_> {
             self.failed(reach, all, failed, &mut result);
         }
         self.show(reach, rounds, failed, &mut result);
+        if result.outcome == Outcome::Undecided && waits_for_service {
+            result.waits.push(Reason {
+                code: "service".to_owned(),
+                text: "knowing whether this machine offers the service itself".to_owned(),
+                span: None,
+            });
+        }
         result
     }
 
@@ -465,6 +482,25 @@ impl Bench<'_, '_> {
     }
 }
 
+/// The clients that have a destination for which none of these flows is in the way.
+fn reached(evaluator: &mut Evaluator<'_>, judged: &Judged, ways: &[Flows]) -> Ranges {
+    let pairs = evaluator.keep(judged.verdict.universe, &PAIR);
+    let left = ways.iter().fold(pairs, |left, flows| {
+        let gone = evaluator.keep(*flows, &PAIR);
+        evaluator.minus(left, gone)
+    });
+    evaluator.values(left, Dim::Source)
+}
+
+/// The port after the highest one that is asked for.
+fn beside_of(question: &Question) -> Ranges {
+    let highest = question
+        .numbers
+        .get(&Dim::DestinationPort)
+        .and_then(Ranges::max);
+    Ranges::one(highest.map_or(1, |port| (port + 1).min(65535)))
+}
+
 const PAIR: [Dim; 2] = [Dim::Source, Dim::Destination];
 
 /// One alternative's round; sets are over the keys.
@@ -478,6 +514,8 @@ struct Round {
     left: Flows,
     /// Of what is left: perhaps covered.
     maybe: Flows,
+    /// Some of it hangs on a service of the machine's own.
+    waits_for_service: bool,
 }
 
 fn settle_between(result: &mut GroupOutcome) {

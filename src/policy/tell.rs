@@ -570,7 +570,7 @@ fn decisive(evaluator: &mut Evaluator<'_>, problem: &Problem, outcome: Outcome) 
 
 /// What an outcome waits for or depends on.
 fn reasons(evaluator: &mut Evaluator<'_>, result: &GroupOutcome) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = Vec::new();
+    let mut reasons: Vec<Reason> = result.waits.clone();
     let mut add = |reason: Reason| {
         if !reasons.contains(&reason) && reasons.len() < 32 {
             reasons.push(reason);
