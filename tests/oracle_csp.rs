@@ -53,10 +53,9 @@ fn chromium_agrees_about_random_policies() {
         for case in observed(cases) {
             let mut comparison = compare(&case);
             for line in &mut comparison.wrong {
-                *line += &format!(
-                    "\n    {}",
-                    json!({"csp": case["csp"], "meta": case["meta"], "page": case["page"]})
-                );
+                let page = json!({"csp": case["csp"], "meta": case["meta"], "page": case["page"]});
+                *line += &format!("\n    {page}");
+                eprintln!("wrong: {line}");
             }
             all.add(comparison);
         }

@@ -325,6 +325,8 @@ pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
     question
         .numbers
         .insert(Dim::Resource, Ranges::one(probe.resource as u128));
+    // What a library loads or makes carries no nonce of the page.
+    question.fixed.insert("nonce".to_owned(), false);
     if !probe.url.is_empty() {
         question
             .texts

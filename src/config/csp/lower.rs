@@ -211,7 +211,7 @@ pub(super) fn allows_default_policy(policy: &Policy) -> bool {
     })
 }
 
-/// Why the fallback decides, as a clause.
+/// Who decides where no source allows, and why: the directive's name, then a clause.
 fn explanation(duty: Duty, operative: &Operative<'_>) -> String {
     let Some(directive) = operative.directive else {
         return "no directive is set, so everything is allowed".to_owned();
@@ -219,28 +219,31 @@ fn explanation(duty: Duty, operative: &Operative<'_>) -> String {
     let name = directive.written.to_ascii_lowercase();
     let decides = match duty.chain().first() {
         Some(first) if operative.is_fallback => {
-            format!("`{}` is not set, so `{name}` decides", first.word())
+            format!(
+                "`{name}`: `{}` is not set, so `{name}` decides, and",
+                first.word()
+            )
         }
-        Some(_) | None => format!("`{name}` decides"),
+        Some(_) | None => format!("`{name}`:"),
     };
     match duty {
-        Duty::Scripts => "`sandbox` without `allow-scripts` lets no script run".to_owned(),
+        Duty::Scripts => "`sandbox`: without `allow-scripts` no script runs".to_owned(),
         Duty::PlainString => {
-            format!("`{name}` refuses plain strings where scripts and workers are loaded")
+            format!("`{name}`: plain strings are refused where scripts and workers are loaded")
         }
-        Duty::PlainEval => format!("`{name}` refuses to evaluate plain strings"),
-        Duty::BlobWorker => format!("{decides}: no source in it matches the worker's `blob:` URL"),
+        Duty::PlainEval => format!("`{name}`: plain strings are not evaluated"),
+        Duty::BlobWorker => format!("{decides} no source in it matches a `blob:` worker"),
         Duty::Load(_) if directive.values.is_empty() => {
-            format!("{decides}: its list is empty, which allows nothing")
+            format!("{decides} its list is empty, which allows nothing")
         }
         Duty::Load(Use::Connect) if lists_hosts_without_sockets(directive) => format!(
-            "{decides}: no source in it matches (`https:` sources and hosts without a scheme do not cover `wss:`)"
+            "{decides} no source in it matches; `https:` sources and hosts without a scheme do not cover `wss:`"
         ),
-        Duty::Load(_) => format!("{decides}: no source in it matches"),
-        Duty::Inline(_) => format!("{decides}: nothing in it allows inline code"),
-        Duty::Eval => format!("`{name}` has no `'unsafe-eval'`"),
+        Duty::Load(_) => format!("{decides} no source in it matches"),
+        Duty::Inline(_) => format!("{decides} nothing in it allows inline code"),
+        Duty::Eval => format!("{decides} it has no `'unsafe-eval'`"),
         Duty::Wasm => {
-            format!("`{name}` has neither `'wasm-unsafe-eval'` nor `'unsafe-eval'`")
+            format!("{decides} it has neither `'wasm-unsafe-eval'` nor `'unsafe-eval'`")
         }
     }
 }
