@@ -6,7 +6,7 @@ use crate::model::{ChainId, Denial, Effect, Guard, UnknownId};
 
 use super::duties::{Duty, Inline, Use};
 use super::lower::Lowering;
-use super::reach::{Upgrade, reach};
+use super::reach::{Comparer, Upgrade, reach};
 use super::syntax::{Directive, HashOf, Keyword, Source, Token};
 
 impl Lowering<'_> {
@@ -78,8 +78,13 @@ impl Lowering<'_> {
         } else {
             Upgrade::Never
         };
+        let comparer = if duty == Duty::Load(Use::Frame) {
+            Comparer::Navigation
+        } else {
+            Comparer::Page
+        };
         for token in &directive.values {
-            let Some(reach) = reach(&token.source, &self.page.origin) else {
+            let Some(reach) = reach(&token.source, &self.page.origin, comparer) else {
                 continue;
             };
             let guard = if duty == Duty::BlobWorker {

@@ -10,7 +10,7 @@ use crate::source::Span;
 use super::Document;
 use super::advise::{after, written};
 use super::duties::{DUTIES, Duty, Use, operative};
-use super::reach::{Origin, default_port, reach};
+use super::reach::{Comparer, Origin, default_port, reach};
 use super::syntax::{Bad, Directive, Disposition, Keyword, Known, Name, Policy, Source};
 
 /// The edits that let a blocked fetch pass, where one addition for each policy does.
@@ -263,7 +263,7 @@ fn allows(directive: &Directive, url: &str) -> bool {
     directive
         .values
         .iter()
-        .filter_map(|token| reach(&token.source, &origin))
+        .filter_map(|token| reach(&token.source, &origin, Comparer::Page))
         .any(|reach| reach.covers(scheme, host, port))
 }
 

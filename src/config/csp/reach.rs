@@ -102,8 +102,17 @@ pub(super) enum Upgrade {
     Both,
 }
 
+/// Which part of Chromium compares ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparer {
+    /// The page's own (`csp_source.cc` of Blink): `http://a:443` matches `https://a`.
+    Page,
+    /// That of navigations, for frames (`csp_source.cc` of the network service): it does not.
+    Navigation,
+}
+
 /// What a source matches; `None` where it is no URL pattern (keywords, nonces, broken ones).
-pub(super) fn reach(source: &Source, origin: &Origin) -> Option<Reach> {
+pub(super) fn reach(source: &Source, origin: &Origin, comparer: Comparer) -> Option<Reach> {
     let all = || Ranges::between(0, u128::from(LAST_PORT));
     match source {
         Source::Star => Some(Reach {
@@ -128,7 +137,7 @@ pub(super) fn reach(source: &Source, origin: &Origin) -> Option<Reach> {
             path: Paths::Any,
         }),
         Source::Host(host) => Some(Reach {
-            ports: NETWORK.map(|scheme| host_ports(host, scheme, origin)),
+            ports: NETWORK.map(|scheme| host_ports(host, scheme, origin, comparer)),
             other: None,
             host: match (host.wildcard, host.name.as_str()) {
                 (true, "") => Hosts::Any,
@@ -181,7 +190,12 @@ fn own_ports((scheme, own): (&str, u32), origin: &Origin) -> Ranges {
 
 /// The ports of a host source for URLs of one scheme. Chromium (`csp_source.cc`) tells an exact match of the port from
 /// one that goes from 80 to 443 with the scheme; scheme and port are upgraded together or not at all.
-fn host_ports(host: &Host, (scheme, own): (&str, u32), origin: &Origin) -> Ranges {
+fn host_ports(
+    host: &Host,
+    (scheme, own): (&str, u32),
+    origin: &Origin,
+    comparer: Comparer,
+) -> Ranges {
     let of_source = host.scheme.as_deref().unwrap_or(&origin.scheme);
     let scheme_match = upgrade(of_source, scheme);
     if scheme_match == SchemeMatch::No {
@@ -191,7 +205,8 @@ fn host_ports(host: &Host, (scheme, own): (&str, u32), origin: &Origin) -> Range
         Port::Any => Ranges::between(0, u128::from(LAST_PORT)),
         Port::Default => one(own),
         Port::Is(port) => {
-            let upgrades_port = port == 80 || (port == 443 && of_source == "http");
+            let upgrades_port =
+                port == 80 || (port == 443 && of_source == "http" && comparer == Comparer::Page);
             match scheme_match {
                 SchemeMatch::Upgrade if upgrades_port && own == 443 => one(443),
                 SchemeMatch::Upgrade | SchemeMatch::No => Ranges::empty(),
