@@ -92,6 +92,7 @@ pub(crate) fn understood<'r, 'a>(own: &[&'r Read<'a>]) -> (Vec<&'r Read<'a>>, Ve
         read.reading.as_ref().is_ok_and(|reading| {
             reading.understood > 0
                 || (reading.statements == 0
+                    && !reading.findings.iter().any(|finding| finding.refuses)
                     && (!reading.gates.is_empty() || !reading.settings.is_empty()))
         })
     })

@@ -82,10 +82,15 @@ pub fn summary(report: &Report, sources: &Sources) -> String {
     if undecided > 0 {
         counts.push(format!("{undecided} undecided"));
     }
-    if counts.is_empty() {
-        counts.push("nothing to report".to_owned());
-    }
     let judged: Vec<_> = report.inputs.iter().filter(|input| input.judged).collect();
+    if counts.is_empty() {
+        let nothing = if judged.is_empty() {
+            "nothing was judged"
+        } else {
+            "nothing to report"
+        };
+        counts.push(nothing.to_owned());
+    }
     let requirements = report
         .results
         .iter()

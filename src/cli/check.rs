@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     };
     checked.report.results.retain(keeps);
     for finding in &mut checked.report.results {
-        if finding.outcome == Outcome::Undecided && finding.severity != Severity::None {
+        if finding.outcome == Outcome::Undecided && finding.severity > Severity::Info {
             finding.severity = undecided;
         }
     }

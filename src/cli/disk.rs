@@ -93,6 +93,19 @@ impl<'s> Disk<'s> {
         self.read(path, &root, bound)
     }
 
+    /// The bytes of a file that a walk of `walked` met, not kept.
+    pub(super) fn peek(&self, path: &Path, walked: &Path) -> Result<Vec<u8>, DiskError> {
+        let root = match &self.root {
+            Some(root) => root.clone(),
+            None => default_root(walked)?,
+        };
+        let real = path.canonicalize()?;
+        if !real.starts_with(&root) {
+            return Err(DiskError::Outside(self.label(&root)));
+        }
+        Ok(contents(&real)?)
+    }
+
     /// Takes text that has no file, and seeks what it names below the current folder.
     pub(super) fn take(&self, name: &str, bytes: Vec<u8>) -> Result<FileId, DiskError> {
         let file = self.sources.add(name, bytes)?;

@@ -18,6 +18,8 @@ const COPIES: [&str; 14] = [
     ".bak", ".backup", ".save", ".orig", ".old", ".default", ".sample", ".example", ".dist",
     ".rpmnew", ".rpmsave", ".rej", "~", ".swp",
 ];
+/// Where a system shows itself as files that are none.
+const NO_FILES: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Files met on a walk that are larger than this are no configs to look into unasked.
 const LARGEST_WALKED: u64 = 64 << 20;
 
@@ -180,6 +182,7 @@ impl Finder<'_> {
             .standard_filters(gitignore)
             .hidden(true)
             .sort_by_file_path(Path::cmp)
+            .filter_entry(|entry| !NO_FILES.iter().any(|path| entry.path() == Path::new(path)))
             .build();
         for entry in walk {
             let entry = match entry {
@@ -220,27 +223,28 @@ impl Finder<'_> {
                 .push(skip("over 64 MiB; name it to read it"));
             return;
         }
-        let file = match self.disk.load(path, Some(folder)) {
-            Ok(file) => file,
+        // Only what is a config is kept: a walk may meet a whole disk.
+        let detected = match self.disk.peek(path, folder) {
+            Ok(bytes) => detect(&label, &bytes),
             Err(error) => {
                 self.found.notes.push(format!("{label}: not read: {error}"));
                 return;
             }
         };
-        if self.found.configs.iter().any(|known| known.file == file) {
-            return;
-        }
-        let bytes = self.sources.file(file).bytes.clone();
-        match detect(&label, &bytes) {
+        match detected {
             Detected::Kind(_, _) if is_drop_in(path, folder) => self.found.skipped.push(skip(
                 "in a drop-in folder: read where a config includes it; name it to read it alone",
             )),
-            Detected::Kind(kind, why) => self.found.configs.push(FoundConfig {
-                file,
-                kind,
-                why: why.to_owned(),
-                is_named: false,
-            }),
+            Detected::Kind(kind, why) => match self.disk.load(path, Some(folder)) {
+                Ok(file) if self.found.configs.iter().any(|known| known.file == file) => {}
+                Ok(file) => self.found.configs.push(FoundConfig {
+                    file,
+                    kind,
+                    why: why.to_owned(),
+                    is_named: false,
+                }),
+                Err(error) => self.found.notes.push(format!("{label}: not read: {error}")),
+            },
             Detected::Unreadable(way_out) => {
                 self.found
                     .notes

@@ -34,7 +34,13 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
     }
     if !style.quiet {
         paragraph(&mut out, report.notes.iter().map(|note| one_line(note)));
-        let assumed = report.assumptions.iter();
+        // What is said of one gate need not be said of no one as well.
+        let is_repeated = |text: &String| {
+            let with_target = format!(": {text}");
+            let mut others = report.assumptions.iter();
+            others.any(|other| other.ends_with(&with_target))
+        };
+        let assumed = report.assumptions.iter().filter(|text| !is_repeated(text));
         paragraph(
             &mut out,
             assumed.map(|text| format!("assumed: {}", one_line(text))),
@@ -157,12 +163,6 @@ fn have_one_cause(left: &Finding, right: &Finding) -> bool {
         && place(left) == place(right)
         && left.outcome == right.outcome
         && left.target == right.target
-        && family(&left.rule) == family(&right.rule)
-}
-
-/// `chime` of `chime/media`.
-fn family(rule: &str) -> &str {
-    rule.split_once('/').map_or(rule, |(family, _)| family)
 }
 
 fn worst_first<'a>(group: &[&'a Finding]) -> Option<(&'a Finding, Vec<&'a Finding>)> {

@@ -104,10 +104,12 @@ fn mock_up() -> (Report, Sources) {
     finding.fallback = Some("tcp 10.20.0.1:49152 -> 99.77.128.1:443 is accepted".to_owned());
     finding.help = Some("move line 3 above line 2".to_owned());
     finding.why = Some("over TLS one lost packet delays all that follow it".to_owned());
-    finding.clients.groups = vec![GroupResult {
-        name: "10.20.0.0/16".to_owned(),
-        through: false,
-    }];
+    finding.clients.groups = [("10.20.0.0/16", false), ("10.30.0.0/16", true)]
+        .map(|(name, through)| GroupResult {
+            name: name.to_owned(),
+            through,
+        })
+        .into();
     let report = Report {
         inputs: vec![input(file)],
         results: vec![finding],
@@ -135,7 +137,7 @@ chime/media
   ⚠ Chime media over UDP 3478 is dropped; calls fall back to TLS
   ├─▶ packet: udp 10.20.0.1:49152 -> 99.77.128.1:3478, new, FORWARD: line 1 no, line 2 DROP
   ├─▶ fallback: tcp 10.20.0.1:49152 -> 99.77.128.1:443 is accepted
-  ╰─▶ clients: 10.20.0.0/16
+  ╰─▶ clients: 10.20.0.0/16; it works for 10.30.0.0/16
    ╭─[fw/edge.rules:2:12]
  2 │ -A FORWARD -s 10.0.0.0/8 -j DROP
    ·            ──────────┬──────────

@@ -240,7 +240,8 @@ fn way(finding: &Finding, sources: &Sources, style: Style) -> Vec<String> {
         names.join(", ")
     };
     let (blocked, through) = (group_names(false), group_names(true));
-    if !blocked.is_empty() {
+    // A single group that is blocked is named in the title.
+    if !blocked.is_empty() && finding.clients.groups.len() > 1 {
         let but = if through.is_empty() {
             String::new()
         } else {
@@ -295,7 +296,12 @@ fn help(finding: &Finding, style: Style) -> Option<String> {
         lines.extend(finding.why.as_ref().map(|why| format!("why: {why}")));
         lines.extend(finding.live_check.as_ref().map(|run| format!("see: {run}")));
         lines.extend(finding.link.as_ref().map(|link| format!("source: {link}")));
-        lines.push(format!("more: gatelint explain {}", finding.rule));
+        let more = format!("gatelint explain {}", finding.rule);
+        lines.push(if lines.is_empty() {
+            format!("`{more}` says more")
+        } else {
+            format!("more: {more}")
+        });
     }
     (!lines.is_empty()).then(|| visible(&lines.join("\n")).into_owned())
 }

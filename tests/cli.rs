@@ -1,0 +1,352 @@
+//! In: the program. Out: whether its exit codes and its words are what the documentation promises.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test may stop at what it did not expect, reads files and runs the program"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "gatelint-cli-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        run(&self.0, arguments, input)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[derive(Debug)]
+struct Ran {
+    code: i32,
+    out: String,
+    said: String,
+}
+
+fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gatelint"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that ends before it reads everything closes the pipe: no error of the test.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        said: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+const RESOLV: &str = "nameserver 10.0.0.2\noptions edns0\n";
+const RESOLV_WITHOUT_EDNS: &str = "nameserver 10.0.0.2\n";
+
+#[test]
+fn a_good_config_is_0_and_says_what_was_checked() {
+    let ran = Folder::new()
+        .with("resolv.conf", RESOLV)
+        .run(&["check", "."]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("checked 1 file"), "{ran:?}");
+}
+
+#[test]
+fn a_bad_config_is_1_and_exit_zero_makes_it_0() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    assert_eq!(folder.run(&["check", "."]).code, 1);
+    assert_eq!(folder.run(&["."]).code, 1, "check is the default");
+    assert_eq!(folder.run(&["check", ".", "--exit-zero"]).code, 0);
+    assert_eq!(folder.run(&["check", ".", "--fail-on", "never"]).code, 0);
+}
+
+#[test]
+fn every_format_gives_the_same_exit_code() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    for format in ["human", "concise", "json"] {
+        let ran = folder.run(&["check", ".", "--format", format]);
+        assert_eq!(ran.code, 1, "{format}: {ran:?}");
+    }
+}
+
+#[test]
+fn json_goes_alone_to_standard_output() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    let ran = folder.run(&["check", ".", "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(value["schema"], "gatelint.report/v1");
+    assert_eq!(value["inputs"][0]["path"], "resolv.conf");
+    assert_eq!(value["inputs"][0]["sha256"].as_str().unwrap().len(), 64);
+    assert!(ran.said.contains("checked 1 file"), "{ran:?}");
+}
+
+#[test]
+fn nothing_to_check_is_3_unless_it_is_allowed() {
+    let folder = Folder::new();
+    let ran = folder.run(&["check", "."]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.said.contains("nothing was checked"), "{ran:?}");
+    assert_eq!(folder.run(&["check", ".", "--allow-nothing"]).code, 0);
+    let folder = folder.with("notes.txt", "hello\n");
+    assert_eq!(folder.run(&["check", "."]).code, 3);
+}
+
+#[test]
+fn a_missing_path_is_2_even_beside_findings() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    let ran = folder.run(&["check", "resolv.conf", "gone.conf"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("gone.conf: no such file"), "{ran:?}");
+    assert!(ran.out.contains("resolv.conf"), "the rest is told: {ran:?}");
+    assert_eq!(
+        folder
+            .run(&["check", "gone.conf", "--exit-zero", "--allow-nothing"])
+            .code,
+        2
+    );
+}
+
+#[test]
+fn a_named_file_that_is_no_config_is_2_and_says_what_was_expected() {
+    let folder = Folder::new()
+        .with("notes.txt", "hello\n")
+        .with("blob.bin", b"\x7fELF\0\0\0\0")
+        .with("empty.conf", "");
+    for name in ["notes.txt", "blob.bin", "empty.conf"] {
+        let ran = folder.run(&["check", name]);
+        assert_eq!(ran.code, 2, "{name}: {ran:?}");
+        assert!(ran.said.contains("--kind"), "{name}: {ran:?}");
+    }
+    let ran = folder.run(&["check", "notes.txt", "--kind", "unbound"]);
+    assert_eq!(ran.code, 2, "declared, but not one statement: {ran:?}");
+}
+
+#[test]
+fn a_template_is_called_a_template() {
+    let folder = Folder::new().with(
+        "resolv.conf",
+        "{% for ns in servers %}\nnameserver {{ ns }}\n{% endfor %}\noptions edns0\n",
+    );
+    let ran = folder.run(&["check", "resolv.conf"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("template"), "{ran:?}");
+    let ran = folder.run(&["check", "."]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.out.contains("template"), "{ran:?}");
+}
+
+#[test]
+fn standard_input_is_a_file_like_any_other() {
+    let folder = Folder::new();
+    let ran = folder.run_with(
+        &["check", "-", "--kind", "resolv-conf"],
+        RESOLV_WITHOUT_EDNS,
+    );
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("<stdin>"), "{ran:?}");
+    let ran = folder.run_with(
+        &["check", "-", "--stdin-filename", "etc/resolv.conf"],
+        RESOLV,
+    );
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = folder.run_with(&["check", "-"], "hello\n");
+    assert_eq!(ran.code, 2, "{ran:?}");
+}
+
+#[test]
+fn misspelt_words_are_answered_with_the_nearest() {
+    let folder = Folder::new().with("resolv.conf", RESOLV);
+    for (arguments, hint) in [
+        (&["--formt", "json"][..], "--format"),
+        (&["--format", "jsn"], "json"),
+        (&["--kind", "resolvconf", "resolv.conf"], "resolv-conf"),
+        (&["chek"], "check"),
+        (&["explain", "chime/medai"], "chime/media"),
+        (&["--ignore", "chime/medai"], "chime/media"),
+        (&["--policy", "builtin:chim"], "chime"),
+        (&["--set", "client=ios"], "clients"),
+    ] {
+        let ran = folder.run(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.said.contains(hint), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_broken_policy_is_2_and_shows_the_place() {
+    let folder = Folder::new().with("resolv.conf", RESOLV).with(
+        "policy.yaml",
+        "schema: gatelint.policy/v1\nrequirments: []\n",
+    );
+    let ran = folder.run(&["check", "resolv.conf", "--policy", "policy.yaml"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("policy.yaml:"), "{ran:?}");
+    assert_eq!(folder.run(&["check", "--policy", "gone.yaml"]).code, 2);
+}
+
+#[test]
+fn selecting_and_ignoring_rules_decides_what_is_told() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    assert_eq!(
+        folder.run(&["check", ".", "--select", "chime/edns0"]).code,
+        1
+    );
+    assert_eq!(
+        folder.run(&["check", ".", "--ignore", "chime/edns0"]).code,
+        0
+    );
+    assert_eq!(folder.run(&["check", ".", "--ignore", "chime"]).code, 0);
+}
+
+#[test]
+fn copies_and_samples_are_left_out_of_walks_and_listed() {
+    let folder = Folder::new()
+        .with("resolv.conf.bak", RESOLV)
+        .with("a/resolv.conf.dpkg-dist", RESOLV);
+    assert_eq!(folder.run(&["check", "."]).code, 3);
+    let ran = folder.run(&["inputs", "."]);
+    assert!(ran.out.contains("resolv.conf.bak: left out"), "{ran:?}");
+    let ran = folder.run(&["check", "resolv.conf.bak"]);
+    assert_eq!(ran.code, 0, "named, it is read: {ran:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_circles_and_links_that_leave_the_folder_are_survived() {
+    let outside = Folder::new().with("resolv.conf", RESOLV);
+    let folder = Folder::new().with("a/resolv.conf", RESOLV);
+    std::os::unix::fs::symlink("..", folder.0.join("a/up")).unwrap();
+    std::os::unix::fs::symlink("loop", folder.0.join("loop")).unwrap();
+    std::os::unix::fs::symlink(outside.0.join("resolv.conf"), folder.0.join("resolv.conf"))
+        .unwrap();
+    let ran = folder.run(&["check", "."]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("checked 1 file"), "{ran:?}");
+    assert!(ran.out.contains("outside the root"), "{ran:?}");
+    assert_eq!(folder.run(&["check", "loop"]).code, 2);
+}
+
+#[test]
+fn a_trace_answers_in_words_and_in_json() {
+    let folder = Folder::new().with("resolv.conf", RESOLV).with(
+        "requests.json",
+        r#"[{"id": "first", "name": "a.chime.aws", "type": "A"}, {"id": 2, "name": "b.chime.aws"}]"#,
+    );
+    let ran = folder.run(&["trace", "resolv.conf", "A", "a.chime.aws"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("allowed (resolved)"), "{ran:?}");
+    let ran = folder.run(&[
+        "trace",
+        "resolv.conf",
+        "--requests",
+        "requests.json",
+        "--format",
+        "json",
+    ]);
+    let answers: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answers[0]["id"], "first");
+    assert_eq!(answers[1]["id"], 2);
+    assert_eq!(answers[0]["verdict"], "allowed");
+    let ran = folder.run(&["trace", "resolv.conf", "size=3", "a.chime.aws"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("`size`"), "{ran:?}");
+}
+
+#[test]
+fn help_is_short_and_long_and_names_every_format() {
+    let folder = Folder::new();
+    let short = folder.run(&["-h"]);
+    let long = folder.run(&["--help"]);
+    assert_eq!((short.code, long.code), (0, 0));
+    assert!(short.out.len() < long.out.len());
+    for word in ["human", "concise", "json", "Exit codes", "trace"] {
+        assert!(long.out.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_listed_rule_of_every_family_can_be_explained() {
+    let folder = Folder::new();
+    let rules = folder.run(&["rules"]);
+    assert_eq!(rules.code, 0, "{rules:?}");
+    let ids: Vec<&str> = rules
+        .out
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(ids.len() > 5, "{ids:?}");
+    // One of each family: every run reads the policy anew.
+    let mut families = std::collections::BTreeSet::new();
+    for id in ids {
+        if !families.insert(id.split('/').next()) {
+            continue;
+        }
+        let ran = folder.run(&["explain", id]);
+        assert_eq!(ran.code, 0, "{id}: {ran:?}");
+        assert!(ran.out.lines().count() >= 3, "{id}: {ran:?}");
+    }
+}
+
+#[test]
+fn colours_are_written_only_where_they_are_wanted() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    assert!(!folder.run(&["."]).out.contains('\u{1b}'));
+    assert!(
+        folder
+            .run(&[".", "--color", "always"])
+            .out
+            .contains('\u{1b}')
+    );
+}
+
+#[test]
+fn the_same_run_gives_the_same_bytes() {
+    let folder = Folder::new()
+        .with("b/resolv.conf", RESOLV_WITHOUT_EDNS)
+        .with("a/resolv.conf", RESOLV);
+    for format in ["human", "concise", "json"] {
+        let once = folder.run(&["check", ".", "--format", format]).out;
+        assert_eq!(once, folder.run(&["check", ".", "--format", format]).out);
+        let folder_name = folder.0.to_string_lossy();
+        assert!(!once.contains(&*folder_name), "no absolute path: {once}");
+    }
+}
