@@ -81,6 +81,7 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
     let head = bytes.get(..bytes.len().min(256 * 1024)).unwrap_or_default();
     let text = String::from_utf8_lossy(head);
     let (mut known, mut foreign, mut telling, mut opened) = (0usize, 0usize, 0usize, 0usize);
+    let (mut own, mut template) = (0usize, false);
     for line in text.lines() {
         let line = line.trim_start_matches('\u{feff}').trim_start();
         if line.is_empty() || line.starts_with('#') {
@@ -109,16 +110,21 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
             foreign += 1;
         }
         telling += usize::from(TELLING.contains(&word));
+        // Words like `port:` are other programs', too.
+        own += usize::from(name.contains('-') && keywords::keyword(name, None).is_some());
+        template |= ["{{", "{%", "<%", "${"]
+            .iter()
+            .any(|mark| line.contains(mark));
     }
-    let named = path.rsplit('/').next().unwrap_or(path).contains("unbound");
-    let template = ["{{", "{%", "<%", "${"]
-        .iter()
-        .any(|mark| text.contains(mark));
+    let named = path.contains("unbound");
     if template && telling > 0 && known > foreign {
         return Claim::Unreadable("it is a template: render it and give the result");
     }
     match (telling, opened, named) {
         (1.., _, _) if known >= foreign => Claim::Yes("has keywords of unbound.conf"),
+        (_, 1.., _) if foreign == 0 && own > 0 => {
+            Claim::Yes("has a clause and keywords of unbound.conf")
+        }
         (_, 1.., true) if known > foreign => Claim::Yes("is named unbound and has its clauses"),
         (_, _, true) if known > 0 && foreign == 0 => Claim::Maybe("is named unbound"),
         _ => Claim::No,

@@ -187,6 +187,10 @@ fn within(set: &TextSet, space: &TextSpace, url: Option<&Surroundings>) -> Resul
             None => return Err(LangError::Unsupported),
         },
     };
+    if lang.is_empty() {
+        // A list of unrelated names, of which there may be many: no product is needed.
+        return Ok(lang);
+    }
     lang.and(&space.lang)
 }
 

@@ -4,6 +4,7 @@
 //! Order of a lookup (unbound `daemon/worker.c`, `util/module.c`): the client's netblock, local zones, then the modules:
 //! the zones that are forwarded, and what is done with answers.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::keywords::Clause;
@@ -332,4 +333,20 @@ fn netblock(text: &str) -> Option<(Ranges, u8)> {
 /// A name as the model has it: lower case, no outer dots.
 fn zone_name(text: &str) -> String {
     text.trim_matches('.').to_ascii_lowercase()
+}
+
+/// The name above a name; the root is the empty one.
+fn parent(name: &str) -> Option<&str> {
+    match name.split_once('.') {
+        Some((_, parent)) => Some(parent),
+        None if name.is_empty() => None,
+        None => Some(""),
+    }
+}
+
+/// The deepest zone around a name, or at it.
+fn enclosing<'z, V>(name: &str, zones: &'z BTreeMap<String, V>) -> Option<(&'z str, &'z V)> {
+    std::iter::successors(Some(name), |name| parent(name))
+        .find_map(|name| zones.get_key_value(name))
+        .map(|(name, zone)| (name.as_str(), zone))
 }

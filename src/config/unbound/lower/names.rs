@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::{Lowering, netblock, zone_name};
+use super::{Lowering, enclosing, netblock, parent, zone_name};
 use crate::config::dns::{self, NAMES, TYPE_A, TYPE_AAAA, ZoneRule};
 use crate::config::unbound::parse::Entry;
 use crate::model::{ChainId, Denial, Dim, DomainScope, Guard, Ranges, Step, UnknownId, address};
@@ -253,7 +253,7 @@ fn data(lowering: &mut Lowering<'_>, zones: &BTreeMap<String, Zone>) -> BTreeMap
             )),
             _ => {}
         }
-        if let Some((zone, found)) = around(&name, zones)
+        if let Some((zone, found)) = enclosing(&name, zones)
             && found.kind == Type::Redirect
             && zone != name
         {
@@ -310,25 +310,9 @@ fn record(text: &str) -> Option<(String, u128, String)> {
     Some((name, number, rdata.join(" ")))
 }
 
-/// The deepest zone around a name.
-fn around<'z>(name: &str, zones: &'z BTreeMap<String, Zone>) -> Option<(&'z str, Zone)> {
-    let mut at = Some(name);
-    while let Some(here) = at {
-        if let Some((zone, found)) = zones.get_key_value(here) {
-            return Some((zone, *found));
-        }
-        at = match here.split_once('.') {
-            Some((_, parent)) => Some(parent),
-            None if here.is_empty() => None,
-            None => Some(""),
-        };
-    }
-    None
-}
-
 /// Data at one name.
 fn exact(name: &str, data: &Data, zones: &BTreeMap<String, Zone>, rules: &mut Vec<ZoneRule>) {
-    let zone = around(name, zones).map(|(_, zone)| zone);
+    let zone = enclosing(name, zones).map(|(_, zone)| zone);
     let kind = zone.map_or(Type::Transparent, |zone| zone.kind);
     if !kind.answers_data() || kind == Type::Redirect {
         return;
@@ -411,13 +395,13 @@ fn empty_names(
                 },
             )),
             Some(span),
-        ) = (around(name, zones), found.first)
+        ) = (enclosing(name, zones), found.first)
         else {
             continue;
         };
         let mut here = name.as_str();
         while here != zone {
-            here = here.split_once('.').map_or("", |(_, parent)| parent);
+            here = parent(here).unwrap_or_default();
             if data.contains_key(here) || !seen.insert(here) {
                 break;
             }

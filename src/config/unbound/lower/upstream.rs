@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{Lowering, netblock, zone_name};
+use super::{Lowering, enclosing, netblock, parent, zone_name};
 use crate::config::dns::{self, Held, UPSTREAM, ZoneRule};
 use crate::config::unbound::keywords::Clause;
 use crate::config::unbound::parse::{Config, Object};
@@ -19,8 +19,10 @@ use crate::source::Span;
 /// A zone that is asked elsewhere.
 struct Zone {
     span: Span,
-    /// Some server may be asked, or it falls back to ordinary resolution.
+    /// Some server may be asked.
     works: bool,
+    /// `-first: yes`: without an answer, the next zone around it is asked.
+    or_around: bool,
 }
 
 /// The chain of the stage.
@@ -109,7 +111,7 @@ fn labels(name: &str) -> usize {
 }
 
 fn zones(lowering: &mut Lowering<'_>) -> BTreeMap<String, Zone> {
-    let mut zones = BTreeMap::new();
+    let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
     let mut unnamed = Vec::new();
     let mut wrong = Vec::new();
     for (clause, prefix) in [(Clause::Stub, "stub"), (Clause::Forward, "forward")] {
@@ -123,15 +125,18 @@ fn zones(lowering: &mut Lowering<'_>) -> BTreeMap<String, Zone> {
                     wrong.push((entry.value(0).to_owned(), entry.span));
                 }
             }
+            let zone = zone_name(&name.value);
             zones.insert(
-                zone_name(&name.value),
+                zone.clone(),
                 Zone {
                     span: object.span.to(name.span),
-                    works: works(lowering, object, prefix, &zone_name(&name.value)),
+                    works: works(lowering, object, prefix, &zone),
+                    or_around: object.says_yes(&format!("{prefix}-first")),
                 },
             );
         }
     }
+    fall_back(&mut zones);
     for span in unnamed {
         lowering.refuses("the zone has no `name:`", span, None);
     }
@@ -139,6 +144,22 @@ fn zones(lowering: &mut Lowering<'_>) -> BTreeMap<String, Zone> {
         lowering.refuses(format!("`{value}` is no address of a server"), span, None);
     }
     zones
+}
+
+/// A zone that falls back works if the next zone around it does; without one the servers of the root are asked.
+fn fall_back(zones: &mut BTreeMap<String, Zone>) {
+    let mut names: Vec<String> = zones.keys().cloned().collect();
+    names.sort_by_key(|name| labels(name));
+    for name in names {
+        let outer = parent(&name)
+            .and_then(|parent| enclosing(parent, zones))
+            .is_none_or(|(_, zone)| zone.works);
+        if let Some(zone) = zones.get_mut(&name)
+            && zone.or_around
+        {
+            zone.works |= outer;
+        }
+    }
 }
 
 fn objects(config: &Config, clause: Clause) -> impl Iterator<Item = &Object> {
@@ -150,9 +171,6 @@ fn objects(config: &Config, clause: Clause) -> impl Iterator<Item = &Object> {
 
 /// Whether lookups in a zone get an answer.
 fn works(lowering: &Lowering<'_>, object: &Object, prefix: &str, zone: &str) -> bool {
-    if object.says_yes(&format!("{prefix}-first")) {
-        return true;
-    }
     let over_tcp = ["tls-upstream", "ssl-upstream", "tcp-upstream"]
         .iter()
         .any(|name| object.says_yes(&format!("{prefix}-{name}")) || lowering.says(name, false));
