@@ -30,17 +30,15 @@ const FILTERS: [TableName; 3] = [TableName::Mangle, TableName::Filter, TableName
 pub(super) fn forward(draft: &mut Draft<'_>) {
     let mut way = Way { draft };
     let (_, open) = way.prerouting(Packet::Request, Vec::new());
-    let (local, open) = way.routing(open, Packet::Request);
-    if let Some(local) = local {
-        let open = way.input(Packet::Request, local, Context::default());
-        way.arrive(open, true);
-    }
-    let open = way.forwarding(Packet::Request, open);
+    let routing = way.plain("routing", Vec::new(), open);
+    let local = vec![(routing, Guard::Is(Test::Local(Dim::Destination)))];
+    let served = way.input(Packet::Request, local, Context::default());
+    let open = way.forwarding(Packet::Request, vec![(routing, Guard::Always)]);
     let leaving = way.postrouting(Packet::Request, open, forwarded());
 
     let (entry, open) = way.prerouting(Packet::Reply, Vec::new());
     way.leave(leaving, entry, Onward::Reply);
-    let (local, open) = way.routing(open, Packet::Reply);
+    let (local, open) = way.routing(open);
     if let Some(local) = local {
         let open = way.input(Packet::Reply, local, Context::default());
         way.arrive(open, true);
@@ -53,6 +51,7 @@ pub(super) fn forward(draft: &mut Draft<'_>) {
     let open = way.forwarding(Packet::Again, open);
     let open = way.postrouting(Packet::Again, open, forwarded());
     way.arrive(open, false);
+    way.serve(served);
 }
 
 /// Builds the way of the machine's own packets and their replies.
@@ -363,15 +362,11 @@ impl Way<'_, '_> {
         (entry, self.nat(packet, "PREROUTING", side, before, open))
     }
 
-    /// Where a packet may be for the machine itself after all, the ways in and through; else only through.
-    fn routing(&mut self, open: Open, packet: Packet) -> (Option<Open>, Open) {
+    /// Where a reply may be for the machine itself, since its translation was not undone, the ways in and through; else
+    /// only through.
+    fn routing(&mut self, open: Open) -> (Option<Open>, Open) {
         let has = self.draft.ruleset.has;
-        let may_be_local = match packet {
-            Packet::Request => has.destination,
-            Packet::Reply => has.source && has.notrack,
-            Packet::Again => false,
-        };
-        if !may_be_local {
+        if !(has.source && has.notrack) {
             return (None, open);
         }
         let routing = self.plain("routing", Vec::new(), open);
@@ -379,6 +374,30 @@ impl Way<'_, '_> {
             Some(vec![(routing, Guard::Is(Test::Local(Dim::Destination)))]),
             vec![(routing, Guard::Always)],
         )
+    }
+
+    /// A packet that reached a service of the machine: one that was sent elsewhere has been diverted, for the others the
+    /// answer must leave too.
+    fn serve(&mut self, open: Open) {
+        let diverted: Open = open
+            .iter()
+            .map(|(from, guard)| {
+                let translated = Guard::Is(Test::Translated(NatSide::Destination));
+                (*from, both(guard, translated))
+            })
+            .collect();
+        self.arrive(diverted, true);
+        let (entry, answer) = self.output(Packet::Reply, Vec::new());
+        self.leave(open, entry, Onward::Reply);
+        let answer = self.postrouting(
+            Packet::Reply,
+            answer,
+            Context {
+                owner: Presence::Unknown,
+                ..sent()
+            },
+        );
+        self.arrive(answer, true);
     }
 
     fn forwarding(&mut self, packet: Packet, open: Open) -> Open {
