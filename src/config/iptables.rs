@@ -80,3 +80,6 @@ fn addresses(list: &str) -> Ranges {
         .map(Ranges::host)
         .fold(Ranges::empty(), |all, one| all.union(&one))
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use super::words::{cidrs, few};
 use super::{Alternative, Destination, ParameterValue, Policy, Probe, Resolve, Service};
 use crate::model::{
-    Conversation, Dim, Flags, Gate, Guard, Lang, Question, Ranges, Role, Test, TextSpace,
+    Conversation, Dim, Family, Flags, Gate, Guard, Lang, Question, Ranges, Role, Test, TextSpace,
 };
 
 /// One question with what it means.
@@ -63,6 +63,16 @@ pub(super) fn families(policy: &Policy) -> Ranges {
     family("ipv4", Ranges::ipv4()).union(&family("ipv6", Ranges::ipv6()))
 }
 
+/// The address families that the policy asks for and a gate's rules are loaded for.
+pub(super) fn families_at(policy: &Policy, gate: &Gate) -> Ranges {
+    let all = families(policy);
+    match gate.family {
+        Some(Family::V4) => all.intersect(&Ranges::ipv4()),
+        Some(Family::V6) => all.intersect(&Ranges::ipv6()),
+        None => all,
+    }
+}
+
 /// Packets to the destination's addresses, one question per service.
 pub(super) fn packets(
     policy: &Policy,
@@ -70,7 +80,7 @@ pub(super) fn packets(
     to: &Destination,
     alternative: &Alternative,
 ) -> Vec<Ask> {
-    let networks = to.networks.intersect(&families(policy));
+    let networks = to.networks.intersect(&families_at(policy, gate));
     if networks.is_empty() {
         return Vec::new();
     }

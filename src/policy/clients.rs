@@ -63,7 +63,7 @@ pub(super) fn groups(
     evaluator: &mut Evaluator<'_>,
     context: &Context<'_>,
 ) -> Groups {
-    let families = ask::families(policy);
+    let families = ask::families_at(policy, gate);
     let everyone = |name: &str| Group {
         name: name.to_owned(),
         sources: Some(families.minus(&never_clients())),

@@ -206,7 +206,7 @@ fn asked(sources: &Sources, gate: &Gate, request: &Request, question: &Question)
         .collect();
     let arrives = part
         .filter(|_| certainty == Certainty::Allowed && gate.layer == Layer::Packet)
-        .map(|part| final_addresses(part, question));
+        .map(|part| final_addresses(&one_end(&verdict, part), question));
     let reasons = if certainty == Certainty::Undecided {
         reasons(sources, gate, question, &mut evaluator, &verdict)
     } else {
@@ -247,6 +247,28 @@ fn place(part: &Part, verdict: &Verdict) -> Option<Span> {
         Decider::Fallback { span, .. } | Decider::Obscured(span) => *span,
         Decider::Arrived => verdict.steps.iter().rev().find_map(|step| step.span),
     }
+}
+
+/// The end of the way, as far as all ways that the packet may take agree.
+fn one_end(verdict: &Verdict, part: &Part) -> Part {
+    let mut one = part.clone();
+    let others = verdict
+        .parts
+        .iter()
+        .filter(|other| other.decider == Decider::Arrived && other.effect == Effect::Allow);
+    for other in others {
+        for (known, found) in [
+            (&mut one.end.source, other.end.source),
+            (&mut one.end.source_port, other.end.source_port),
+            (&mut one.end.destination, other.end.destination),
+            (&mut one.end.destination_port, other.end.destination_port),
+        ] {
+            if *known != found {
+                *known = Final::Unknown;
+            }
+        }
+    }
+    one
 }
 
 fn effect_word(layer: Layer, effect: Effect) -> &'static str {

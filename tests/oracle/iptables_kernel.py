@@ -422,7 +422,7 @@ class Lab:
         else:
             return
         l4 = pay[hl:]
-        err = (proto == 1 and l4[:1] and l4[0] in (3, 4, 5, 11, 12)) or (proto == 58 and l4[:1] and l4[0] < 128)
+        err = (proto == 1 and l4[:1] and l4[0] in (3, 4, 5, 11, 12)) or (proto == 58 and l4[:1] and (l4[0] < 128 or l4[0] == 137))
         if proto == 6 and len(l4) >= 20 and l4[13] & 4:  # RST: the acknowledgement number tells whose
             for off in (8, 4):
                 x = struct.unpack_from("!I", l4, off)[0] - SEQ0
@@ -438,7 +438,7 @@ class Lab:
         if gen != self.gen & 255:
             return
         if err:
-            if prefix == b"O0":
+            if prefix == b"O0" and not (proto == 58 and l4[0] == 137):
                 seen[i].setdefault("reject", "icmp%s type %d code %d" % ("6" if v == 6 else "", l4[0], l4[1]))
             return
         if prefix in (b"P1", b"I1", b"F1"):

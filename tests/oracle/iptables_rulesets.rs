@@ -233,9 +233,11 @@ impl Maker {
             let option = |text: &str| {
                 text.split(' ')
                     .rfind(|word| word.starts_with("--"))
-                    .map(str::to_owned)
+                    .map(|word| word.trim_end_matches("ports").to_owned())
             };
-            if option(&text).is_none_or(|option| !rule.contains(&option)) {
+            let again = option(&text).is_none_or(|option| rule.contains(&option));
+            let ports = text.contains("multiport") && rule.contains("multiport");
+            if !again && !ports {
                 rule.push_str(&text);
             }
         }

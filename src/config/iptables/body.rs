@@ -399,8 +399,11 @@ impl<'a> Body<'_, '_, 'a> {
             crate::model::Family::V4 => Ranges::ipv4(),
             crate::model::Family::V6 => Ranges::full(),
         };
-        if other.is_empty() && !negated && all.as_ref() == Some(&whole) {
-            return;
+        if other.is_empty() && all.as_ref() == Some(&whole) {
+            if !negated {
+                return;
+            }
+            self.refuse(&word, "`!` with every address");
         }
         other.extend(all.map(|set| Guard::number(dim, set)));
         let guard = match other.len() {

@@ -134,8 +134,10 @@ impl<'a> Body<'_, '_, 'a> {
         let protocol = self.protocol.map_or(6, |(number, _)| number);
         match values::ports(&word.text, protocol) {
             Some((low, high)) => {
-                if low > high {
+                if low > high && matches!(protocol, 17 | 136) {
                     self.reversed(word);
+                } else if low > high {
+                    self.refuse(word, "the range ends before it begins");
                 }
                 Guard::number(dim, values::between(low, high))
             }

@@ -48,6 +48,10 @@ struct Caller {
 
 /// What a rule asks, as far as roles are concerned.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent observations about one rule"
+)]
 struct Asks {
     sources: Option<Ranges>,
     destinations: bool,
