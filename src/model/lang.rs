@@ -75,22 +75,48 @@ impl Lang {
         Self::path(word, true)
     }
 
+    /// Built in its minimal form: words are the commonest languages, and refining a path is quadratic.
     fn path(word: &[u8], open: bool) -> Self {
-        // States 0..=len along the word, then the sink.
+        // States 0..=len along the word, then the sink. One class per byte of the word, one for all others, numbered by
+        // their first bytes.
         let end = word.len();
         let sink = end + 1;
-        let rows = (0..=sink).map(|state| {
-            let mut row = vec![index(sink); 256];
-            if let Some(cell) = word.get(state).and_then(|byte| row.get_mut(*byte as usize)) {
-                *cell = index(state + 1);
-            } else if state == end && open {
-                row.fill(index(end));
-            }
-            row
-        });
-        Self::from_rows(
-            &rows.collect::<Vec<_>>(),
-            (0..=sink).map(|state| state == end).collect(),
+        let mut width = 0u8;
+        let mut others = None;
+        let mut fresh = || {
+            width = width.wrapping_add(1);
+            width.wrapping_sub(1)
+        };
+        let classes: Vec<u8> = (0..=u8::MAX)
+            .map(|byte| {
+                if word.contains(&byte) {
+                    fresh()
+                } else {
+                    *others.get_or_insert_with(&mut fresh)
+                }
+            })
+            .collect();
+        let width = classes.iter().max().map_or(1, |last| *last as usize + 1);
+        let mut next = Vec::with_capacity((sink + 1) * width);
+        for state in 0..=sink {
+            let class = word
+                .get(state)
+                .and_then(|byte| classes.get(*byte as usize))
+                .map(|class| *class as usize);
+            let other = if state == end && open { end } else { sink };
+            next.extend(
+                (0..width).map(|at| index(if Some(at) == class { state + 1 } else { other })),
+            );
+        }
+        let block: Vec<u32> = (0..=sink).map(index).collect();
+        Self::canonical(
+            &Dfa {
+                classes: classes.into(),
+                width,
+                next: next.into(),
+                accepts: (0..=sink).map(|state| state == end).collect(),
+            },
+            &block,
         )
     }
 
@@ -274,15 +300,20 @@ impl Lang {
             }
             blocks = now;
         }
-        // Breadth-first numbering of the reachable blocks.
-        let mut number: HashMap<u32, u32> = HashMap::from([(at(&block, 0), 0)]);
+        Self::canonical(dfa, &block)
+    }
+
+    /// Breadth-first numbering of the reachable blocks of equal states, then the coarsest byte classes, in the order of
+    /// their first bytes.
+    fn canonical(dfa: &Dfa, block: &[u32]) -> Self {
+        let mut number: HashMap<u32, u32> = HashMap::from([(at(block, 0), 0)]);
         let mut queue = VecDeque::from([0usize]);
         let (mut next, mut accepts) = (Vec::new(), Vec::new());
         while let Some(state) = queue.pop_front() {
             for class in 0..dfa.width {
                 let to = dfa.step(state, class);
                 let fresh = index(number.len());
-                let id = *number.entry(at(&block, to)).or_insert_with(|| {
+                let id = *number.entry(at(block, to)).or_insert_with(|| {
                     queue.push_back(to);
                     fresh
                 });
@@ -294,18 +325,27 @@ impl Lang {
         let states = accepts.len();
         let mut columns: HashMap<Vec<u32>, u8> = HashMap::new();
         let mut kept = Vec::new();
+        let mut merged: Vec<Option<u8>> = vec![None; dfa.width];
         let classes: Vec<u8> = dfa
             .classes
             .iter()
             .map(|class| {
+                let class = *class as usize;
+                if let Some(Some(known)) = merged.get(class) {
+                    return *known;
+                }
                 let column: Vec<u32> = (0..states)
-                    .map(|state| at(&next, state * dfa.width + *class as usize))
+                    .map(|state| at(&next, state * dfa.width + class))
                     .collect();
                 let fresh = u8::try_from(columns.len()).unwrap_or(u8::MAX);
-                *columns.entry(column).or_insert_with(|| {
-                    kept.push(*class as usize);
+                let id = *columns.entry(column).or_insert_with(|| {
+                    kept.push(class);
                     fresh
-                })
+                });
+                if let Some(cell) = merged.get_mut(class) {
+                    *cell = Some(id);
+                }
+                id
             })
             .collect();
         let narrow: Vec<u32> = (0..states)
@@ -515,6 +555,23 @@ fn index(value: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_built_in_their_canonical_form() {
+        for word in ["", "a", "aa", "aba", "signal.chime.aws", "\u{0}b\u{0}"] {
+            let escaped = regex_syntax::escape(word);
+            assert_eq!(
+                Lang::literal(word.as_bytes()),
+                Lang::pattern(&escaped).unwrap(),
+                "{word:?}"
+            );
+            assert_eq!(
+                Lang::prefix(word.as_bytes()),
+                Lang::pattern(&format!("{escaped}(?s-u:.)*")).unwrap(),
+                "{word:?}..."
+            );
+        }
+    }
 
     fn re(pattern: &str) -> Lang {
         Lang::pattern(pattern).unwrap()

@@ -219,6 +219,8 @@ fn resolved(request: &ProxyRequest, host: &str) -> Option<Ranges> {
         .iter()
         .map(|address| Ranges::host(*address))
         .reduce(|all, next| all.union(&next))
+        // An empty list says that the name does not exist.
+        .or_else(|| Some(Ranges::empty()))
 }
 
 fn host_name(written: &str) -> String {
