@@ -18,6 +18,7 @@ mod bump;
 mod clients;
 mod directives;
 mod ere;
+mod fix;
 mod guards;
 mod lists;
 mod lower;
@@ -124,8 +125,8 @@ fn read(input: &Input<'_>, files: &dyn Files, facts: &Facts) -> Reading {
     }
 }
 
-fn fix(_input: &Input<'_>, _reading: &Reading, _blocked: &Blocked<'_>) -> Vec<Fix> {
-    Vec::new()
+fn fix(input: &Input<'_>, _reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {
+    fix::fix(input, blocked)
 }
 
 const REFUSED: &str = "squid/does-not-start";

@@ -8,22 +8,22 @@
 
 use std::collections::HashMap;
 
-use super::acl::{Acl, Kind, Pattern, Term};
-use super::ere;
+use super::acl::{Acl, Kind, Term};
 use super::lists::Mode;
 use super::parse::Config;
 use crate::model::{
-    Dim, DomainScope, Domains, Gate, Guard, Lang, Range, Ranges, Test, TextSet, Unknown, UnknownId,
-    UnknownKind,
+    Dim, Gate, Guard, Lang, Range, Ranges, Test, TextSet, Unknown, UnknownId, UnknownKind,
 };
 use crate::source::Span;
+use words::{domain_test, minutes, protocols, text, user_names};
+
+mod hosts;
+mod words;
+
+pub(super) use words::method;
 
 /// No guard is built larger than this.
 const SIZE: usize = 20_000;
-/// Expressions of one list in bytes; more are unknown.
-const PATTERN_BYTES: usize = 20_000;
-/// Expressions joined into one automaton, in bytes.
-const PATTERN_CHUNK: usize = 600;
 
 /// Where an ACL is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -347,150 +347,6 @@ impl<'c> Guards<'c> {
         Guard::number(Dim::Listener, set)
     }
 
-    fn destination(&mut self, gate: &mut Gate, acl: &Acl, place: Place) -> Guard {
-        let any = Guard::Is(Test::AnyAddress(union(acl)));
-        let literal = Guard::number(Dim::HostIsAddress, Ranges::one(1));
-        let known = if acl.no_lookup {
-            Guard::All(vec![literal, any])
-        } else if place == Place::Fast {
-            let text = "whether the host was resolved before".to_owned();
-            let slow = self.unknown(gate, acl, UnknownKind::Opaque, "match", text);
-            Guard::AnyOf(vec![
-                Guard::All(vec![literal.clone(), any.clone()]),
-                Guard::All(vec![literal.negated(), any, slow]),
-            ])
-        } else {
-            any
-        };
-        self.or_unread(gate, acl, known)
-    }
-
-    /// The host as it was asked for; an address without `-n` also by its reverse name, or `none` where it has none
-    /// (src/acl/DestinationDomain.cc).
-    fn domains(&mut self, gate: &mut Gate, acl: &Acl, place: Place) -> Guard {
-        let host = domain_test(gate, Dim::Host, acl);
-        if acl.no_lookup {
-            return host;
-        }
-        let mut reverse = vec![domain_test(gate, Dim::ReverseName, acl)];
-        if acl
-            .words
-            .iter()
-            .any(|word| matches!(word.value.as_str(), "none" | ".none"))
-        {
-            let empty = gate.text(TextSet::Literal("".into()));
-            reverse.push(Guard::Is(Test::Text(Dim::ReverseName, empty)));
-        }
-        let reverse = self.looked_up(gate, acl, place, Guard::AnyOf(reverse));
-        Guard::AnyOf(vec![host, reverse])
-    }
-
-    fn looked_up(&mut self, gate: &mut Gate, acl: &Acl, place: Place, test: Guard) -> Guard {
-        let mut all = vec![Guard::number(Dim::HostIsAddress, Ranges::one(1)), test];
-        if place == Place::Fast {
-            let text = "whether the address was looked up before".to_owned();
-            all.push(self.unknown(gate, acl, UnknownKind::Opaque, "match", text));
-        }
-        Guard::All(all)
-    }
-
-    fn patterns_on_host(&mut self, gate: &mut Gate, acl: &Acl, place: Place) -> Guard {
-        let host = self.patterns(gate, acl, |gate, lang| text(gate, Dim::Host, lang));
-        if acl.no_lookup {
-            return host;
-        }
-        let reverse = self.patterns(gate, acl, |gate, lang| {
-            let empty = Lang::literal(b"");
-            let lang = if lang.contains(b"none") {
-                lang.or(&empty)
-            } else {
-                lang.minus(&empty)
-            };
-            text(gate, Dim::ReverseName, lang.unwrap_or(empty))
-        });
-        let reverse = self.looked_up(gate, acl, place, reverse);
-        Guard::AnyOf(vec![host, reverse])
-    }
-
-    /// The name that TLS shows is the CONNECT host until the server's certificate is seen (src/acl/ServerName.cc).
-    fn certificate(&mut self, gate: &mut Gate, acl: &Acl, place: Place) -> Option<Guard> {
-        (acl.from_certificate || place == Place::Bump(3)).then(|| {
-            let text = "the names in the server's certificate".to_owned();
-            self.unknown(gate, acl, UnknownKind::Fact, "certificate", text)
-        })
-    }
-
-    /// Any of the expressions: joined in small groups, as Squid does, so that one hard expression costs only its group.
-    fn patterns(
-        &mut self,
-        gate: &mut Gate,
-        acl: &Acl,
-        test: impl Fn(&mut Gate, Lang) -> Guard,
-    ) -> Guard {
-        let bytes: usize = acl.patterns.iter().map(|pattern| pattern.text.len()).sum();
-        if bytes > PATTERN_BYTES {
-            let text = format!(
-                "a model of the {} expressions of `{}`",
-                acl.patterns.len(),
-                acl.name
-            );
-            return self.unknown(gate, acl, UnknownKind::Opaque, "expression", text);
-        }
-        let mut any = Vec::new();
-        let mut group = Vec::new();
-        let mut length = 0;
-        for pattern in &acl.patterns {
-            match ere::parse(stripped(pattern), pattern.ignore_case) {
-                Ok(hir) => {
-                    length += pattern.text.len();
-                    group.push((hir, pattern));
-                }
-                Err(ere::Failure::Invalid) => {}
-                Err(ere::Failure::Unknown) => any.push(self.odd(gate, acl, pattern)),
-            }
-            if length > PATTERN_CHUNK {
-                any.push(self.joined(gate, acl, std::mem::take(&mut group), &test));
-                length = 0;
-            }
-        }
-        if !group.is_empty() {
-            any.push(self.joined(gate, acl, group, &test));
-        }
-        one_of_any(any).unwrap_or_else(never)
-    }
-
-    fn joined(
-        &mut self,
-        gate: &mut Gate,
-        acl: &Acl,
-        group: Vec<(regex_syntax::hir::Hir, &Pattern)>,
-        test: impl Fn(&mut Gate, Lang) -> Guard,
-    ) -> Guard {
-        let first = group.first().map(|(_, pattern)| *pattern);
-        let hir =
-            regex_syntax::hir::Hir::alternation(group.into_iter().map(|(hir, _)| hir).collect());
-        match (Lang::containing(&hir), first) {
-            (Ok(lang), _) => test(gate, lang),
-            (Err(_), Some(pattern)) => self.odd(gate, acl, pattern),
-            (Err(_), None) => never(),
-        }
-    }
-
-    fn odd(&mut self, gate: &mut Gate, acl: &Acl, pattern: &Pattern) -> Guard {
-        let id = self.add(
-            gate,
-            format!("expression:{}:{}", acl.name, pattern.text),
-            Unknown {
-                kind: UnknownKind::Opaque,
-                code: "expression",
-                text: format!("a model of the expression `{}`", pattern.text),
-                identity: None,
-                span: Some(pattern.span),
-            },
-        );
-        Guard::Unknown(id)
-    }
-
     fn unknown(
         &mut self,
         gate: &mut Gate,
@@ -568,105 +424,6 @@ fn union(acl: &Acl) -> Ranges {
         .iter()
         .flat_map(|set| set.value.ranges().iter().copied());
     Ranges::from_unsorted(ranges.collect())
-}
-
-/// A test of a word dimension.
-fn text(gate: &mut Gate, dim: Dim, lang: Lang) -> Guard {
-    let id = gate.text(TextSet::Lang(lang));
-    Guard::Is(Test::Text(dim, id))
-}
-
-/// A method; names are compared in any case.
-pub(super) fn method(gate: &mut Gate, word: &str) -> Guard {
-    let id = gate.text(TextSet::Literal(word.to_ascii_uppercase().into()));
-    Guard::Is(Test::Text(Dim::Method, id))
-}
-
-/// `ACLProtocolData`: a CONNECT request has no scheme.
-fn protocols(gate: &mut Gate, acl: &Acl) -> Guard {
-    const KNOWN: &[&str] = &[
-        "http",
-        "ftp",
-        "https",
-        "coap",
-        "coaps",
-        "gopher",
-        "wais",
-        "cache_object",
-        "icp",
-        "htcp",
-        "urn",
-        "whois",
-        "icy",
-        "tls",
-        "ssl",
-    ];
-    let tests = acl.words.iter().filter_map(|word| {
-        let lower = word.value.to_ascii_lowercase();
-        let scheme = if lower == "none" { "" } else { &lower };
-        (scheme.is_empty() || KNOWN.contains(&scheme)).then(|| {
-            let id = gate.text(TextSet::Literal(scheme.into()));
-            Guard::Is(Test::Text(Dim::Scheme, id))
-        })
-    });
-    one_of_any(tests.collect()).unwrap_or_else(never)
-}
-
-/// Minutes of the week.
-fn minutes(acl: &Acl) -> Ranges {
-    let ranges = acl.times.iter().flat_map(|time| {
-        (0..7u32)
-            .filter(|day| time.days & (1 << day) != 0)
-            .filter_map(|day| {
-                let midnight = u128::from(day) * 1440;
-                let stop = u128::from(time.stop).min(1439);
-                Range::new(midnight + u128::from(time.start), midnight + stop)
-            })
-    });
-    Ranges::from_unsorted(ranges.collect())
-}
-
-/// `matchDomainName`: a leading dot reaches the name and all below it; a dot at the end, a second leading dot or nothing
-/// else never matches a host.
-fn domain_test(gate: &mut Gate, dim: Dim, acl: &Acl) -> Guard {
-    let entries = acl.words.iter().filter_map(|word| {
-        let (name, scope) = match word.value.strip_prefix('.') {
-            Some(name) => (name, DomainScope::Tree),
-            None => (word.value.as_str(), DomainScope::Exact),
-        };
-        let reachable = !name.is_empty() && !name.starts_with('.') && !name.ends_with('.');
-        reachable.then(|| (name.to_owned(), scope))
-    });
-    let id = gate.text(TextSet::Domains(std::sync::Arc::new(Domains::new(entries))));
-    Guard::Is(Test::Text(dim, id))
-}
-
-fn user_names(gate: &mut Gate, acl: &Acl) -> Guard {
-    let names = acl.words.iter().filter(|word| word.value != "-i");
-    let ignore_case = acl.ignore_case || acl.words.iter().any(|word| word.value == "-i");
-    let tests = names.map(|word| {
-        let escaped = regex_syntax::escape(&word.value);
-        let folded = ignore_case
-            .then(|| Lang::pattern(&format!("(?i){escaped}")).ok())
-            .flatten();
-        let set = match folded {
-            Some(lang) => TextSet::Lang(lang),
-            None => TextSet::Literal(word.value.as_str().into()),
-        };
-        Guard::Is(Test::Text(Dim::User, gate.text(set)))
-    });
-    one_of_any(tests.collect()).unwrap_or_else(never)
-}
-
-/// `removeUnnecessaryWildcards` (src/acl/RegexData.cc), where it changes what is compiled: `.*+x` has nothing to repeat
-/// once its start is cut off.
-fn stripped(pattern: &Pattern) -> &str {
-    let text = pattern.text.as_str();
-    let mut rest = text.strip_prefix("^.*").unwrap_or(text);
-    while let Some(shorter) = rest.strip_prefix(".*") {
-        rest = shorter;
-    }
-    if rest.is_empty() { text } else { rest }
 }
 
 fn other_text(code: &str, name: &str) -> String {
