@@ -3,7 +3,11 @@
 //!
 //! The corpus is no part of this project; without it the test says so and ends.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop, and prints its figures")]
+#![expect(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test reads the files that it is given, and prints its figures"
+)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +37,11 @@ fn every_real_config_is_read_and_judged() {
     let mut silent = Vec::new();
     for path in files(Path::new(&root)) {
         let bytes = std::fs::read(&path).unwrap();
-        let label = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+        let label = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         match claimed(&label, &bytes) {
             Some(kind) => {
                 let judged = judge_one(&label, &bytes, kind, figures.entry(kind.name).or_default());
@@ -59,8 +67,15 @@ fn every_real_config_is_read_and_judged() {
     for file in &unclaimed {
         eprintln!("    no kind: {file}");
     }
-    assert!(silent.is_empty(), "nothing was said about:\n{}", silent.join("\n"));
-    assert!(figures.values().map(|figures| figures.files).sum::<usize>() > 0, "the corpus is empty");
+    assert!(
+        silent.is_empty(),
+        "nothing was said about:\n{}",
+        silent.join("\n")
+    );
+    assert!(
+        figures.values().map(|figures| figures.files).sum::<usize>() > 0,
+        "the corpus is empty"
+    );
 }
 
 fn files(root: &Path) -> Vec<PathBuf> {
@@ -77,9 +92,16 @@ fn files(root: &Path) -> Vec<PathBuf> {
 /// The name of a stored file spells its repository and path, `+` and `__` for `/`.
 fn claimed(label: &str, bytes: &[u8]) -> Option<&'static Kind> {
     let path = label.replace("__", "/");
-    let claims: Vec<_> = KINDS.iter().map(|kind| (*kind, (kind.claims)(&path, bytes))).collect();
-    let sure = claims.iter().find(|(_, claim)| matches!(claim, Claim::Yes(_)));
-    let perhaps = claims.iter().find(|(_, claim)| matches!(claim, Claim::Maybe(_)));
+    let claims: Vec<_> = KINDS
+        .iter()
+        .map(|kind| (*kind, (kind.claims)(&path, bytes)))
+        .collect();
+    let sure = claims
+        .iter()
+        .find(|(_, claim)| matches!(claim, Claim::Yes(_)));
+    let perhaps = claims
+        .iter()
+        .find(|(_, claim)| matches!(claim, Claim::Maybe(_)));
     sure.or(perhaps).map(|(kind, _)| *kind)
 }
 
@@ -88,24 +110,43 @@ fn judge_one(label: &str, bytes: &[u8], kind: &'static Kind, figures: &mut Figur
     let sources = Sources::new();
     let file = sources.add(label, bytes.to_vec()).unwrap();
     let facts = Facts::default();
-    let input = Input { file, path: label, bytes };
+    let input = Input {
+        file,
+        path: label,
+        bytes,
+    };
     let reading = (kind.read)(&input, &NoFiles, &facts);
     figures.files += 1;
     figures.understood += usize::from(reading.understood == reading.statements);
     let networks = Networks::embedded();
     let policy = builtin(&sources, "chime", &networks).unwrap().unwrap();
-    let context = Context { sources: &sources, files: &NoFiles, facts: &facts, clients: None, fixes: false };
-    let subject = Subject { input, kind, why: "test", reading: &reading };
+    let context = Context {
+        sources: &sources,
+        files: &NoFiles,
+        facts: &facts,
+        clients: None,
+        fixes: false,
+    };
+    let subject = Subject {
+        input,
+        kind,
+        why: "test",
+        reading: &reading,
+    };
     let report = judge(&[policy], &[subject], &context);
     figures.judged += usize::from(report.inputs.iter().any(|input| input.judged));
     for finding in &report.results {
         *figures.outcomes.entry(finding.outcome.word()).or_default() += 1;
         if finding.outcome == Outcome::Undecided {
             for reason in &finding.reasons {
-                *figures.reasons.entry(format!("{}: {}", reason.code, reason.text)).or_default() += 1;
+                *figures
+                    .reasons
+                    .entry(format!("{}: {}", reason.code, reason.text))
+                    .or_default() += 1;
             }
         }
     }
-    let says_why_not = reading.not_judged.is_some() || !reading.findings.is_empty() || !report.notes.is_empty();
+    let says_why_not =
+        reading.not_judged.is_some() || !reading.findings.is_empty() || !report.notes.is_empty();
     !report.results.is_empty() || says_why_not
 }

@@ -2,8 +2,14 @@
 //! the program prints, standard output and, behind it, standard error; its exit code stands in a closing `# exit N`. `GATELINT_BLESS=1` writes
 //! the examples anew.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-#![expect(clippy::disallowed_methods, reason = "the README's commands are run as a user runs them")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test may stop at what it did not expect"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the README's commands are run as a user runs them"
+)]
 
 use std::process::Command;
 
@@ -20,7 +26,11 @@ fn every_example_of_the_readme_is_true() {
     let root = env!("CARGO_MANIFEST_DIR");
     let text = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
     let examples = examples(&text);
-    assert!(examples.len() > 3, "the README has {} examples", examples.len());
+    assert!(
+        examples.len() > 3,
+        "the README has {} examples",
+        examples.len()
+    );
     let mut wrong = Vec::new();
     let mut written = text.clone();
     for example in examples {
@@ -57,16 +67,26 @@ impl Example {
 
     /// The block as it should stand.
     fn shows(&self, printed: &str, code: i32) -> String {
-        let exit = if code == 0 { String::new() } else { format!("# exit {code}\n") };
+        let exit = if code == 0 {
+            String::new()
+        } else {
+            format!("# exit {code}\n")
+        };
         let lines = trimmed(printed).join("\n");
-        format!("```console\n$ gatelint {}\n{lines}\n{exit}```", self.arguments.join(" "))
+        format!(
+            "```console\n$ gatelint {}\n{lines}\n{exit}```",
+            self.arguments.join(" ")
+        )
     }
 }
 
 /// Trailing blanks are no part of an example.
 fn trimmed(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    let end = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(0, |last| last + 1);
     lines.into_iter().take(end).collect()
 }
 
@@ -77,10 +97,22 @@ fn examples(text: &str) -> Vec<Example> {
         if line != "```console" {
             continue;
         }
-        let block: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
-        let Some(command) = block.first().and_then(|first| first.strip_prefix("$ gatelint ")) else { continue };
+        let block: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```")
+            .collect();
+        let Some(command) = block
+            .first()
+            .and_then(|first| first.strip_prefix("$ gatelint "))
+        else {
+            continue;
+        };
         let exit = block.last().and_then(|last| last.strip_prefix("# exit "));
-        let output = block.iter().skip(1).take(block.len() - 1 - usize::from(exit.is_some()));
+        let output = block
+            .iter()
+            .skip(1)
+            .take(block.len() - 1 - usize::from(exit.is_some()));
         examples.push(Example {
             line: number + 1,
             arguments: command.split_whitespace().map(str::to_owned).collect(),
