@@ -5,6 +5,7 @@
 
 #![expect(
     clippy::print_stderr,
+    clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a test reads the files that it is given, and prints its figures"
 )]
