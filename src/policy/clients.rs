@@ -214,7 +214,9 @@ const ANY_NAME: &str = "www.general-access.example";
 fn has_web_access(gate: &Gate, evaluator: &mut Evaluator<'_>, group: &Group) -> bool {
     let question = match gate.layer {
         Layer::Packet => ask::packet(gate, &reachable(group), &web()),
-        Layer::Proxy => ask::connect(ANY_NAME, &web(), ask::public(), ask::Weight::Must).question,
+        Layer::Proxy => with_credentials(
+            ask::connect(ANY_NAME, &web(), ask::public(), ask::Weight::Must).question,
+        ),
         Layer::Lookup => ask::lookup(ANY_NAME, 1, ask::public(), &[], ask::Weight::Must).question,
         Layer::Fetch => return true,
     };
@@ -226,6 +228,12 @@ fn has_web_access(gate: &Gate, evaluator: &mut Evaluator<'_>, group: &Group) -> 
     let open = evaluator.values(through, Dim::Destination).count();
     // "At large": lists that close some countries or clouds leave far more than this.
     open >= reachable(group).count() / 4
+}
+
+/// Who may use the web after a login has general web access, too.
+fn with_credentials(mut question: Question) -> Question {
+    question.numbers.insert(Dim::Credentials, Ranges::one(1));
+    question
 }
 
 fn has_any_access(gate: &Gate, evaluator: &mut Evaluator<'_>, group: &Group) -> bool {
