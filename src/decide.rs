@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{
-    ChainId, Dim, Effect, Gate, Guard, Question, Ranges, StageId, Step, Test, TextId, Unknown,
-    UnknownId,
+    ChainId, Dim, Effect, Gate, Guard, Lang, Question, Ranges, StageId, Step, Test, TextId,
+    TextSpace, Unknown, UnknownId,
 };
 use crate::source::Span;
 use guard::{Ground, Synthetic};
@@ -49,7 +49,7 @@ pub struct Evaluator<'g> {
     /// Stable unknowns that the gate meets more than once, as Boolean dimensions.
     atoms: FxHashMap<String, Dim>,
     /// The words of the last question, and the words' cells.
-    words: Option<(BTreeMap<Dim, crate::model::TextSpace>, BTreeMap<Dim, Cells>)>,
+    words: Option<(BTreeMap<Dim, TextSpace>, BTreeMap<Dim, Cells>)>,
 }
 
 /// Which packet of the conversation.
@@ -288,6 +288,32 @@ impl<'g> Evaluator<'g> {
     /// The values of one numeric dimension that occur.
     pub fn values(&mut self, flows: Flows, dim: Dim) -> Ranges {
         self.space.values(flows.0, dim)
+    }
+
+    /// The words of one text dimension that occur in flows of the question; `None` where they are all that it asks about,
+    /// or none.
+    pub fn words(&mut self, question: &Question, flows: Flows, dim: Dim) -> Option<TextSpace> {
+        self.know_words(question);
+        let occurring = self.space.values(flows.0, dim);
+        let (_, cells) = self.words.as_ref()?;
+        let cells = cells.get(&dim)?;
+        let inside = |cell: &usize| occurring.contains(*cell as u128);
+        let kept: Vec<usize> = (0..cells.langs.len()).filter(inside).collect();
+        if kept.is_empty() || kept.len() == cells.langs.len() {
+            return None;
+        }
+        let mut langs = kept.iter().filter_map(|cell| cells.langs.get(*cell));
+        let lang = langs.try_fold(Lang::none(), |all, lang| all.or(lang).ok())?;
+        let familiar = kept
+            .iter()
+            .filter_map(|cell| cells.words.get(*cell))
+            .cloned()
+            .collect();
+        Some(TextSpace {
+            lang,
+            suffixes: Vec::new(),
+            familiar,
+        })
     }
 
     /// The flows whose numbers lie in these sets.

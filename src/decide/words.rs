@@ -20,6 +20,8 @@ const CELL_LIMIT: usize = 1024;
 pub(crate) struct Cells {
     /// One word of each cell, familiar ones first, else the shortest.
     pub(crate) words: Vec<String>,
+    /// The words of each cell.
+    pub(crate) langs: Vec<Lang>,
     /// Which cells each tested set holds; a set that is not here is refused.
     pub(crate) sets: FxHashMap<TextId, Ranges>,
 }
@@ -110,7 +112,11 @@ fn cut(
                 .unwrap_or_else(|| String::from_utf8_lossy(shortest).into_owned())
         })
         .collect();
-    Cells { words, sets }
+    Cells {
+        words,
+        langs: cells,
+        sets,
+    }
 }
 
 /// The word of a space that holds just one.
@@ -144,6 +150,7 @@ fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surro
         }
     }
     Cells {
+        langs: vec![Lang::literal(word.as_bytes())],
         words: vec![word],
         sets,
     }

@@ -50,6 +50,16 @@ impl Group {
         question
     }
 
+    /// Whether every client of another group, at every interface it may come in by, is one of this group.
+    fn holds(&self, other: &Self) -> bool {
+        let interfaces = match (&self.interface, &other.interface) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(ours), Some(theirs)) => theirs.lang.is_subset(&ours.lang) == Ok(true),
+        };
+        interfaces && other.sources().is_subset(&self.sources())
+    }
+
     /// Its addresses.
     pub(super) fn sources(&self) -> Ranges {
         self.sources.clone().unwrap_or_default()
@@ -108,9 +118,12 @@ pub(super) fn groups(
     if candidates.is_empty() {
         return only(everyone("all clients"));
     }
-    let (with, without) = split(candidates, |group| has_web_access(gate, evaluator, group));
+    let (mut with, without) = split(candidates, |group| has_web_access(gate, evaluator, group));
     if !with.is_empty() {
-        return found(with, &without);
+        for group in &mut with {
+            attach(gate, evaluator, group);
+        }
+        return found(widest(with), &without);
     }
     let (with, without) = split(without, |group| has_any_access(gate, evaluator, group));
     if with.is_empty() {
@@ -118,6 +131,32 @@ pub(super) fn groups(
     } else {
         found(with, &without)
     }
+}
+
+/// Where the rules name clients without their interface: they are attached where they get web access.
+fn attach(gate: &Gate, evaluator: &mut Evaluator<'_>, group: &mut Group) {
+    if gate.layer != Layer::Packet || group.interface.is_some() {
+        return;
+    }
+    let mut question = ask::packet(gate, &reachable(group), &web());
+    question = group.asks(&question, gate.layer);
+    question.existential.retain(|dim| *dim != Dim::InInterface);
+    let verdict = evaluator.ask(&question);
+    let through = through(evaluator, &verdict);
+    group.interface = evaluator.words(&question, through, Dim::InInterface);
+}
+
+/// Without the groups that another one holds: what holds for all of that holds for them.
+fn widest(groups: Vec<Group>) -> Vec<Group> {
+    let mut kept: Vec<Group> = Vec::new();
+    for group in groups {
+        if kept.iter().any(|other| other.holds(&group)) {
+            continue;
+        }
+        kept.retain(|other| !group.holds(other));
+        kept.push(group);
+    }
+    kept
 }
 
 fn found(judged: Vec<Group>, left_out: &[Group]) -> Groups {
@@ -224,6 +263,11 @@ fn has_web_access(gate: &Gate, evaluator: &mut Evaluator<'_>, group: &Group) -> 
     let through = through(evaluator, &verdict);
     if gate.layer != Layer::Packet {
         return !evaluator.is_empty(through);
+    }
+    // Most of the group: one server with an exception does not make its network a client.
+    let clients = evaluator.values(through, Dim::Source).count();
+    if clients < group.sources().count() / 2 {
+        return false;
     }
     let open = evaluator.values(through, Dim::Destination).count();
     // "At large": lists that close some countries or clouds leave far more than this.
