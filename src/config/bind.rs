@@ -9,6 +9,7 @@ use super::{
 use crate::model::Layer;
 use crate::source::{Sources, Spanned};
 
+mod access;
 mod acl;
 mod answers;
 mod edns;
@@ -18,7 +19,10 @@ mod lower;
 mod masterfile;
 mod names;
 mod parse;
+mod scene;
+mod scope;
 mod syntax;
+mod upstream;
 
 pub(crate) const KIND: Kind = Kind {
     name: "bind",

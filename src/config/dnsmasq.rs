@@ -9,10 +9,13 @@ use super::{
 use crate::model::Layer;
 use crate::source::{Sources, Spanned};
 
+mod access;
 mod answers;
 mod domains;
+mod edns;
 mod fix;
 mod grammar;
+mod hosts;
 mod lower;
 mod parse;
 mod syntax;

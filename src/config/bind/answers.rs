@@ -14,9 +14,10 @@ use super::super::dns::{
     query_type,
 };
 use super::acl::Lists;
-use super::lower::{Context, Scene, flag, in_trees, name_list, obscure, opaque};
+use super::lower::{in_trees, obscure, opaque};
 use super::masterfile::Records;
 use super::names;
+use super::scene::{Context, Scene, flag, name_list};
 use super::syntax::{Block, Statement};
 use crate::model::{ChainId, Denial, Dim, DomainScope, Gate, Guard, Ranges, Rule, Step, TextSet};
 use crate::source::Span;

@@ -4,114 +4,22 @@
 //! passes that view's zones, its recursion lists and forwarders, and its answer filters. A clause of a view overrides
 //! the one of `options`; a clause that is not understood makes its scope undecided.
 
-use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, UPSTREAM, deny, version, way};
+use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, version, way};
 use super::super::{DialectFinding, Facts, Files, Input, Reading};
-use super::acl::{self, List, Lists};
-use super::parse::{Config, Missing, Scope, Server, View, Zone};
-use super::syntax::{Statement, Word};
-use super::{answers, edns, names, refused};
+use super::acl::Lists;
+use super::parse::Config;
+use super::scene::{Context, Scene, number, scenes};
+use super::scope::{Missing, Scope};
+use super::syntax::Statement;
+use super::{access, answers, edns, names, refused};
 use crate::model::{
-    ChainId, ClientGroup, Denial, Dim, Edge, Effect, Fallback, Gate, Guard, Layer, Onward, Ranges,
-    Rule, Stage, StageId, Step, Unknown, UnknownKind,
+    ChainId, Denial, Edge, Effect, Fallback, Gate, Guard, Layer, Onward, Rule, Stage, StageId,
+    Step, Unknown, UnknownKind,
 };
 use crate::source::{Span, Spanned};
 
 /// The version that is assumed where no fact tells it.
 pub(super) const ASSUMED: (u32, u32, u32) = (9, 18, 0);
-
-/// Everything that lowering a view looks at.
-pub(super) struct Context<'a> {
-    /// The config.
-    pub(super) config: &'a Config,
-    /// Other files.
-    pub(super) files: &'a dyn Files,
-    /// The file itself, for what no line says.
-    pub(super) whole: Span,
-    /// Zone files that were read, by path, and what was assumed of those that were not given.
-    pub(super) zone_files: names::ZoneFiles,
-    /// What was assumed.
-    pub(super) assumptions: Vec<String>,
-}
-
-/// A view, or the one that named makes up where there is none.
-#[derive(Clone, Copy)]
-pub(super) struct Scene<'a> {
-    /// `None` for the made-up one.
-    pub(super) view: Option<&'a View>,
-    /// The clauses of `options`.
-    pub(super) options: &'a Scope,
-    /// Its zones.
-    pub(super) zones: &'a [Zone],
-    /// Its servers: a view that has any ignores those outside.
-    pub(super) servers: &'a [Server],
-    /// Its plugins.
-    pub(super) plugins: &'a [Statement],
-}
-
-impl<'a> Scene<'a> {
-    /// A clause of the view, or else of `options`.
-    pub(super) fn get(&self, name: &str) -> Option<&'a Statement> {
-        self.view
-            .and_then(|view| view.scope.get(name))
-            .or_else(|| self.options.get(name))
-    }
-
-    /// All clauses of a name: those of the view, or else of `options`.
-    pub(super) fn all(&self, name: &'a str) -> Vec<&'a Statement> {
-        let own: Vec<_> = self
-            .view
-            .into_iter()
-            .flat_map(|view| view.scope.all(name))
-            .collect();
-        if own.is_empty() {
-            self.options.all(name).collect()
-        } else {
-            own
-        }
-    }
-
-    /// As messages name it.
-    pub(super) fn name(&self) -> &'a str {
-        self.view.map_or("", |view| view.name.as_str())
-    }
-
-    /// Whether it resolves for anybody.
-    pub(super) fn recurses(&self) -> bool {
-        self.get("recursion").and_then(flag).unwrap_or(true)
-    }
-}
-
-/// The scenes of a config.
-pub(super) fn scenes(config: &Config) -> Vec<Scene<'_>> {
-    if config.views.is_empty() {
-        return vec![Scene {
-            view: None,
-            options: &config.options,
-            zones: &config.zones,
-            servers: &config.servers,
-            plugins: &config.plugins,
-        }];
-    }
-    config
-        .views
-        .iter()
-        .map(|view| Scene {
-            view: Some(view),
-            options: &config.options,
-            zones: &view.zones,
-            servers: if view.servers.is_empty() {
-                &config.servers
-            } else {
-                &view.servers
-            },
-            plugins: if view.plugins.is_empty() {
-                &config.plugins
-            } else {
-                &view.plugins
-            },
-        })
-        .collect()
-}
 
 /// The reading of a config.
 pub(super) fn lower(
@@ -188,7 +96,7 @@ fn gate_of(
 ) {
     let config = context.config;
     let access = gate.chain("access");
-    reachable(gate, lists, access, &config.options);
+    access::reachable(gate, lists, access, &config.options);
     obscure_scope(gate, access, &config.options);
     let [Scene { view: None, .. }] = scenes else {
         for missing in &config.missing {
@@ -216,7 +124,7 @@ fn views(
     let mut edges: Vec<Edge> = Vec::with_capacity(scenes.len() + 1);
     for (index, scene) in scenes.iter().enumerate() {
         edges.push(Edge {
-            guard: takes(gate, lists, *scene),
+            guard: access::takes(gate, lists, *scene),
             to: stage(index),
         });
     }
@@ -261,38 +169,6 @@ fn views(
     }
 }
 
-/// Holds for the clients that a view takes.
-fn takes(gate: &mut Gate, lists: &mut Lists<'_>, scene: Scene<'_>) -> Guard {
-    let Some(view) = scene.view else {
-        return Guard::Always;
-    };
-    let mut guards = Vec::new();
-    if let Some(clause) = view.scope.get("match-clients") {
-        guards.push(lists.clause(gate, clause).guard());
-    }
-    if let Some(clause) = view.scope.get("match-destinations")
-        && !lists.clause(gate, clause).accepts_all()
-    {
-        guards.push(destination(gate, clause));
-    }
-    Guard::All(guards)
-}
-
-/// Which of the server's addresses a client asks is not a part of the flow.
-fn destination(gate: &mut Gate, clause: &Statement) -> Guard {
-    let text = format!(
-        "the server's address that clients ask (`{}`)",
-        clause.keyword()
-    );
-    Guard::Unknown(gate.unknown(Unknown {
-        kind: UnknownKind::Fact,
-        code: "destination",
-        identity: Some(text.clone()),
-        text,
-        span: Some(clause.span),
-    }))
-}
-
 fn hops(
     gate: &mut Gate,
     context: &mut Context<'_>,
@@ -301,7 +177,7 @@ fn hops(
     access: ChainId,
 ) -> Vec<Hop> {
     let names = names::chain(gate, context, lists, scene);
-    let upstream = upstream(gate, context, lists, scene);
+    let upstream = access::recursion(gate, context, lists, scene);
     let answers = answers::chain(gate, context, lists, scene);
     vec![
         Hop {
@@ -327,142 +203,6 @@ fn hops(
             text: "no filter takes the answer".to_owned(),
         },
     ]
-}
-
-/// `listen-on` and `blackhole`.
-fn reachable(gate: &mut Gate, lists: &mut Lists<'_>, chain: ChainId, options: &Scope) {
-    for (name, family) in [
-        ("listen-on", Ranges::ipv4()),
-        ("listen-on-v6", Ranges::ipv6()),
-    ] {
-        // TLS and HTTP listeners do not answer plain DNS.
-        let clauses: Vec<&Statement> = options
-            .all(name)
-            .filter(|clause| {
-                !clause
-                    .words()
-                    .any(|word| word.text == "tls" || word.text == "http")
-            })
-            .collect();
-        let Some(last) = clauses.last() else {
-            continue;
-        };
-        let mut beyond_loopback = false;
-        for clause in &clauses {
-            let list = lists.clause(gate, clause);
-            beyond_loopback |= list
-                .exact()
-                .is_none_or(|own| !own.minus(&acl::loopback()).intersect(&family).is_empty());
-        }
-        if !beyond_loopback {
-            gate.rule(
-                chain,
-                Rule {
-                    guard: Guard::number(Dim::Source, family.minus(&acl::loopback())),
-                    step: deny(Denial::Unreachable),
-                    span: last.span,
-                },
-            );
-        }
-    }
-    if let Some(clause) = options.get("blackhole") {
-        let guard = lists.clause(gate, clause).guard();
-        gate.rule(
-            chain,
-            Rule {
-                guard,
-                step: deny(Denial::Drop),
-                span: clause.span,
-            },
-        );
-    }
-}
-
-/// Who may have names resolved, and by whom they are.
-fn upstream(
-    gate: &mut Gate,
-    context: &mut Context<'_>,
-    lists: &mut Lists<'_>,
-    scene: Scene<'_>,
-) -> Hop {
-    let chain = gate.chain(UPSTREAM);
-    if !scene.recurses() {
-        let clause = scene.get("recursion");
-        return Hop {
-            name: UPSTREAM,
-            chain,
-            fallback: Effect::Deny(Denial::Refused),
-            span: clause.map(|clause| clause.span),
-            text: "`recursion no`: the server only answers for its own zones".to_owned(),
-        };
-    }
-    let recursion = scene.get("allow-recursion");
-    let cache = scene.get("allow-query-cache");
-    let query = scene.get("allow-query");
-    let mut spans = Vec::new();
-    let mut guards = Vec::new();
-    // Each is the other's default, then allow-query, then localhost and localnets (configure_view).
-    for clause in [recursion.or(cache).or(query), cache.or(recursion).or(query)] {
-        let list = match clause {
-            Some(clause) => {
-                spans.push(clause.span);
-                lists.clause(gate, clause)
-            }
-            None => lists.local(gate),
-        };
-        groups(gate, &list, clause);
-        guards.push(list.guard());
-    }
-    for name in ["allow-recursion-on", "allow-query-cache-on"] {
-        if let Some(clause) = scene.get(name)
-            && !lists.clause(gate, clause).accepts_all()
-        {
-            guards.push(destination(gate, clause));
-        }
-    }
-    let forwarding = edns::forwarding(gate, context, scene);
-    gate.rule(
-        chain,
-        Rule {
-            guard: Guard::All(guards),
-            step: Step::Call(forwarding),
-            span: spans.first().copied().unwrap_or(context.whole),
-        },
-    );
-    Hop {
-        name: UPSTREAM,
-        chain,
-        fallback: Effect::Deny(Denial::Refused),
-        span: spans.first().copied(),
-        text: if spans.is_empty() {
-            "by default only the server itself and its own networks may have names resolved"
-                .to_owned()
-        } else {
-            "no element of the list accepts the client".to_owned()
-        },
-    }
-}
-
-/// Who the clients may be: those that may have names resolved.
-fn groups(gate: &mut Gate, list: &List, clause: Option<&Statement>) {
-    let surely = list.surely();
-    let beyond = surely.minus(&acl::loopback());
-    let (name, sources) = if surely.is_full() {
-        ("any client".to_owned(), surely)
-    } else if beyond.is_empty() {
-        ("the server's own networks (localnets)".to_owned(), surely)
-    } else {
-        ("clients that may have names resolved".to_owned(), beyond)
-    };
-    let group = ClientGroup {
-        name,
-        sources,
-        interface: None,
-        span: clause.map(|clause| clause.span),
-    };
-    if !group.sources.is_empty() && !gate.groups.contains(&group) {
-        gate.groups.push(group);
-    }
 }
 
 /// What cannot be read in a scope makes all of it undecided.
@@ -608,30 +348,6 @@ fn warn(reading: &mut Reading, config: &Config, scenes: &[Scene<'_>]) {
             );
         }
     }
-}
-
-/// `yes`, `no` and their synonyms (`cfg_parse_boolean`).
-pub(super) fn flag(clause: &Statement) -> Option<bool> {
-    match clause.word(1)?.text.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "1" => Some(true),
-        "no" | "false" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// A plain number.
-pub(super) fn number(word: &Word) -> Option<u64> {
-    word.text.parse::<u32>().ok().map(u64::from)
-}
-
-/// The names of a block of names, normalised.
-pub(super) fn name_list(block: &super::syntax::Block) -> Vec<String> {
-    block
-        .statements
-        .iter()
-        .filter_map(|statement| statement.word(0))
-        .map(|word| word.text.trim_matches('.').to_ascii_lowercase())
-        .collect()
 }
 
 /// The name asked for lies in one of these trees.

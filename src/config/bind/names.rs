@@ -13,9 +13,11 @@ use super::super::dns::{
     TYPE_A, TYPE_AAAA, ZoneRule, allow, any_address, deepest_first, deny, query_type,
 };
 use super::acl::Lists;
-use super::lower::{Context, Scene, obscure_missing, opaque};
+use super::lower::{obscure_missing, opaque};
 use super::masterfile::{self, Names, Records};
-use super::parse::{Zone, resolve, shown};
+use super::parse::{resolve, shown};
+use super::scene::{Context, Scene};
+use super::scope::Zone;
 use crate::model::{ChainId, Denial, DomainScope, Gate, Guard, Ranges, Rule, Step};
 use crate::source::Span;
 

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{DialectFinding, Files, Fix, Input, Opened};
 use super::grammar::{self, Place, Standing};
+use super::scope::{Missing, Scope, Server, View, Zone};
 use super::syntax::{self, Broken, Statement};
 use super::{REMOVED_OPTION, refused};
-use crate::source::{FileId, Spanned};
+use crate::source::{FileId, Span, Spanned};
 
 /// Includes nest no deeper.
 const INCLUDE_DEPTH: usize = 16;
+
 /// No more files are read for one config.
 const INCLUDE_FILES: usize = 2_000;
 
@@ -48,92 +50,6 @@ pub(super) struct Config {
     pub(super) understood: usize,
 }
 
-/// The clauses of one block.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope {
-    clauses: Vec<Statement>,
-    /// Includes in it that could not be read.
-    pub(super) missing: Vec<Missing>,
-    /// Clauses that are not understood.
-    pub(super) strange: Vec<Statement>,
-}
-
-/// A `view`.
-#[derive(Debug, Clone)]
-pub(super) struct View {
-    /// Its name.
-    pub(super) name: String,
-    /// Its clauses.
-    pub(super) scope: Scope,
-    /// Its zones.
-    pub(super) zones: Vec<Zone>,
-    /// Its servers.
-    pub(super) servers: Vec<Server>,
-    /// Its plugins.
-    pub(super) plugins: Vec<Statement>,
-}
-
-/// A `zone`.
-#[derive(Debug, Clone)]
-pub(super) struct Zone {
-    /// Lower case, no outer dots; empty is the root.
-    pub(super) name: String,
-    /// Its clauses.
-    pub(super) scope: Scope,
-    /// The whole statement.
-    pub(super) statement: Statement,
-}
-
-/// A `server`.
-#[derive(Debug, Clone)]
-pub(super) struct Server {
-    /// Its clauses.
-    pub(super) scope: Scope,
-    /// The whole statement.
-    pub(super) statement: Statement,
-}
-
-/// An include that could not be read.
-#[derive(Debug, Clone)]
-pub(super) struct Missing {
-    /// The file's name as written, and where.
-    pub(super) name: Spanned<String>,
-}
-
-impl Scope {
-    /// The clause of this name.
-    pub(super) fn get(&self, name: &str) -> Option<&Statement> {
-        self.clauses
-            .iter()
-            .find(|statement| statement.keyword() == name)
-    }
-
-    /// All clauses of this name.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Statement> {
-        self.clauses
-            .iter()
-            .filter(move |statement| statement.keyword() == name)
-    }
-}
-
-impl Zone {
-    /// The type in lower case; old words become the new ones.
-    pub(super) fn kind(&self) -> String {
-        let word = self
-            .scope
-            .get("type")
-            .and_then(|clause| clause.word(1))
-            .map(|word| word.text.to_ascii_lowercase())
-            .unwrap_or_default();
-        match word.as_str() {
-            "master" => "primary".to_owned(),
-            "slave" => "secondary".to_owned(),
-            "" if self.scope.get("in-view").is_some() => "in-view".to_owned(),
-            _ => word,
-        }
-    }
-}
-
 /// Reads a config.
 pub(super) fn parse(input: &Input<'_>, files: &dyn Files) -> Config {
     let mut reader = Reader {
@@ -166,7 +82,7 @@ impl Reader<'_> {
                 Spanned::new(error.what.clone(), error.span),
             );
             if let Some(insert) = error.insert {
-                let at = crate::source::Span {
+                let at = Span {
                     start: error.span.end,
                     ..error.span
                 };
@@ -450,7 +366,7 @@ impl Reader<'_> {
     /// Sorts out what named refuses: unknown names, and scalars that stand twice.
     fn scope(&mut self, statements: Vec<Statement>, place: Place, _file: FileId) -> Scope {
         let mut scope = Scope::default();
-        let mut seen: BTreeMap<String, crate::source::Span> = BTreeMap::new();
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         for statement in statements {
             self.config.statements += 1;
             let name = statement.keyword();
