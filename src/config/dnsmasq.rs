@@ -65,9 +65,7 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
     let (mut known, mut typical, mut foreign, mut template) = (0usize, 0usize, 0usize, false);
     for line in syntax::lines(file, head) {
         let text = line.value.as_deref().unwrap_or(&line.name);
-        template |= ["{{", "{%", "<%", "${"]
-            .iter()
-            .any(|mark| text.contains(mark));
+        template |= text.contains(['{', '}']) || text.contains("<%");
         match grammar::takes(&line.name) {
             Some(_) => {
                 known += 1;

@@ -62,6 +62,9 @@ pub(super) fn lower(
     let mut gate = Gate::new("named", Layer::Lookup);
     let mut lists = Lists::new(&config, facts);
     gate_of(&mut gate, &mut context, &mut lists, &scenes);
+    check_lists(&mut gate, &mut lists, &scenes);
+    lists.undefined.sort_by_key(|name| name.span);
+    lists.undefined.dedup();
     for name in &lists.undefined {
         reading.findings.push(refused(
             format!(
@@ -86,6 +89,31 @@ pub(super) fn lower(
     gate.assumptions.clone_from(&reading.assumptions);
     reading.gates.push(gate);
     reading
+}
+
+/// Lists that decide nothing here, but must name defined acls all the same.
+fn check_lists(gate: &mut Gate, lists: &mut Lists<'_>, scenes: &[Scene<'_>]) {
+    let (unknowns, strange) = (gate.unknowns.len(), lists.strange.len());
+    for name in [
+        "allow-notify",
+        "allow-query",
+        "allow-query-cache",
+        "allow-query-cache-on",
+        "allow-query-on",
+        "allow-recursion",
+        "allow-recursion-on",
+        "allow-transfer",
+        "allow-update",
+        "allow-update-forwarding",
+        "keep-response-order",
+        "no-case-compress",
+    ] {
+        for clause in scenes.iter().filter_map(|scene| scene.get(name)) {
+            lists.clause(gate, clause);
+        }
+    }
+    gate.unknowns.truncate(unknowns);
+    lists.strange.truncate(strange);
 }
 
 fn gate_of(

@@ -228,6 +228,12 @@ impl Reader<'_> {
             }
         }
         self.config.missing.extend(scope.missing);
+        if let (Some(plugin), false) = (
+            self.config.plugins.first().cloned(),
+            self.config.views.is_empty(),
+        ) {
+            self.refuse("a `plugin` stands outside the views".to_owned(), &plugin);
+        }
         if let (Some(first), false) = (
             self.config.zones.first().cloned(),
             self.config.views.is_empty(),

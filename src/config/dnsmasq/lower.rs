@@ -99,6 +99,14 @@ fn standard_servers(
     input: &Input<'_>,
     files: &dyn Files,
 ) -> Servers {
+    // `server=#`: the search for the standard servers finds itself, and nothing else (seen with 2.90).
+    let circular = config
+        .targets
+        .iter()
+        .any(|target| target.domain.is_empty() && target.action == super::parse::Action::Standard);
+    if circular {
+        return Servers::None;
+    }
     let own = config
         .targets
         .iter()
