@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod dnsmasq;
+mod named;
 mod resolv_conf;
 mod unbound;
 
@@ -26,6 +28,8 @@ pub(crate) type Generate = fn(&mut Random) -> Generated;
 pub(crate) const GENERATORS: &[(&str, &str, Generate)] = &[
     ("resolv.conf", "python3", resolv_conf::generate),
     ("unbound", "unbound", unbound::generate),
+    ("named", "named", named::generate),
+    ("dnsmasq", "dnsmasq", dnsmasq::generate),
 ];
 
 /// xorshift64*: the same on every machine.
