@@ -1,10 +1,6 @@
 //! In: small configs of BIND and dnsmasq. Out: what they settle, what is refused, and how it is mended.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
-#![expect(
-    clippy::indexing_slicing,
-    reason = "a test that finds nothing must stop"
-)]
 
 use gatelint::config::{
     self, Blocked, Claim, Facts, Fix, Input, NoFiles, Reading, Setting, SettingValue,
