@@ -15,6 +15,7 @@ mod allow;
 mod diagnostics;
 mod duties;
 mod fix;
+mod guards;
 mod headers;
 mod lower;
 mod names;

@@ -13,12 +13,15 @@ use super::text::Quoting;
 use super::tokens::about_sources;
 use super::{Document, Ignored};
 
+/// Of so many directives of a policy something is told; a policy of a person has a dozen.
+const TOLD: usize = 2_000;
+
 /// What the policies of a page report about themselves, in the order of the text.
 pub(super) fn advise(document: &Document, page: &Page) -> Vec<DialectFinding> {
     let mut findings = Vec::new();
     for policy in &document.policies {
         findings.extend(comma(policy));
-        for (place, directive) in policy.directives.iter().enumerate() {
+        for (place, directive) in policy.directives.iter().enumerate().take(TOLD) {
             findings.extend(about_name(policy, directive, place));
             if directive.fate == Fate::InForce
                 && matches!(directive.name.value, Name::Known(name) if name.takes_sources())

@@ -5,6 +5,7 @@
 use crate::model::{ChainId, Denial, Effect, Guard, UnknownId};
 
 use super::duties::{Duty, Inline, Use};
+use super::guards::guards;
 use super::lower::Lowering;
 use super::reach::{Comparer, Upgrade, reach};
 use super::syntax::{Directive, HashOf, Keyword, Source, Token};
@@ -83,19 +84,25 @@ impl Lowering<'_> {
         } else {
             Comparer::Page
         };
-        for token in &directive.values {
-            let Some(reach) = reach(&token.source, &self.page.origin, comparer) else {
-                continue;
-            };
-            let guard = if duty == Duty::BlobWorker {
-                if !reach.covers("blob", "", None) {
-                    continue;
-                }
-                Guard::Always
-            } else {
-                reach.upgraded(upgrade).guard(&mut self.gate, token.span)
-            };
-            self.rule(chain, guard, Effect::Allow, token.span);
+        let reaches = directive.values.iter().filter_map(|token| {
+            let reach = reach(&token.source, &self.page.origin, comparer)?;
+            Some((reach, token.span))
+        });
+        if duty == Duty::BlobWorker {
+            let blob = reaches
+                .filter(|(reach, _)| reach.covers("blob", "", None))
+                .map(|(_, span)| span)
+                .next();
+            if let Some(span) = blob {
+                self.rule(chain, Guard::Always, Effect::Allow, span);
+            }
+            return;
+        }
+        let reaches = reaches
+            .map(|(reach, span)| (reach.upgraded(upgrade), span))
+            .collect();
+        for (guard, span) in guards(&mut self.gate, &mut self.words, reaches) {
+            self.rule(chain, guard, Effect::Allow, span);
         }
     }
 

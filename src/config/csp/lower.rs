@@ -14,6 +14,7 @@ use crate::model::{
 use crate::source::Span;
 
 use super::duties::{DUTIES, Duty, Operative, Use, operative};
+use super::guards::Words;
 use super::reach::Origin;
 use super::stages::{Block, Question, connect, unread};
 use super::syntax::{Directive, Disposition, Fate, Keyword, Known, Name, Policy, Source};
@@ -52,6 +53,7 @@ pub(in crate::config) fn lower(name: &str, policies: &[Policy], page: &Page) -> 
         .collect();
     let mut lowering = Lowering {
         gate: Gate::new(name, Layer::Fetch),
+        words: Words::default(),
         page,
         upgrades: enforced
             .iter()
@@ -94,6 +96,7 @@ pub(in crate::config) fn lower(name: &str, policies: &[Policy], page: &Page) -> 
 
 pub(super) struct Lowering<'a> {
     pub(super) gate: Gate,
+    pub(super) words: Words,
     pub(super) page: &'a Page,
     pub(super) upgrades: bool,
     pub(super) requires_trusted_types: bool,

@@ -4,8 +4,7 @@
 //! an insecure scheme matches its secure one only if the port is upgraded with it; `'self'` matches the page's own host
 //! over `https:` and `wss:` too.
 
-use crate::model::{Dim, Gate, Guard, Lang, Ranges, TextSet, Unknown, UnknownKind};
-use crate::source::Span;
+use crate::model::Ranges;
 
 use super::syntax::{Host, Port, Source};
 
@@ -13,7 +12,7 @@ use super::syntax::{Host, Port, Source};
 pub(super) const NETWORK: [(&str, u32); 4] =
     [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
 
-const LAST_PORT: u32 = 65_535;
+pub(super) const LAST_PORT: u32 = 65_535;
 
 /// The origin of the page that the policy protects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,22 +69,22 @@ pub(super) fn default_port(scheme: &str) -> Option<u32> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reach {
     /// For each of [`NETWORK`] the ports.
-    ports: [Ranges; 4],
+    pub(super) ports: [Ranges; 4],
     /// A scheme without a server: `blob`, `data`.
-    other: Option<String>,
-    host: Hosts,
-    path: Paths,
+    pub(super) other: Option<String>,
+    pub(super) host: Hosts,
+    pub(super) path: Paths,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Hosts {
+pub(super) enum Hosts {
     Any,
     One(String),
     Below(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Paths {
+pub(super) enum Paths {
     Any,
     /// Decoded; ends in `/`: every path that starts so.
     Like(Vec<u8>),
@@ -245,66 +244,6 @@ impl Reach {
         self
     }
 
-    /// The test of a URL, in the dimensions of a gate. The span is the source's, for what cannot be known.
-    pub(super) fn guard(&self, gate: &mut Gate, span: Span) -> Guard {
-        if let Some(scheme) = &self.other {
-            return word(gate, Dim::Scheme, scheme);
-        }
-        let all = Ranges::between(0, u128::from(LAST_PORT));
-        let mut by_ports: Vec<(&Ranges, Vec<&str>)> = Vec::new();
-        for (ports, (scheme, _)) in self.ports.iter().zip(NETWORK) {
-            if ports.is_empty() {
-                continue;
-            }
-            match by_ports.iter_mut().find(|(same, _)| *same == ports) {
-                Some((_, schemes)) => schemes.push(scheme),
-                None => by_ports.push((ports, vec![scheme])),
-            }
-        }
-        let mut places: Vec<Guard> = by_ports
-            .into_iter()
-            .map(|(ports, schemes)| {
-                let mut scheme: Vec<Guard> = schemes
-                    .into_iter()
-                    .map(|scheme| word(gate, Dim::Scheme, scheme))
-                    .collect();
-                let scheme = match (scheme.pop(), scheme.is_empty()) {
-                    (Some(only), true) => only,
-                    (last, _) => Guard::AnyOf(scheme.into_iter().chain(last).collect()),
-                };
-                if *ports == all {
-                    scheme
-                } else {
-                    Guard::All(vec![
-                        scheme,
-                        Guard::number(Dim::DestinationPort, ports.clone()),
-                    ])
-                }
-            })
-            .collect();
-        let place = match (places.pop(), places.is_empty()) {
-            (Some(only), true) => only,
-            (last, _) => Guard::AnyOf(places.into_iter().chain(last).collect()),
-        };
-        let mut parts = vec![place];
-        match &self.host {
-            Hosts::Any => {}
-            Hosts::One(name) => parts.push(word(gate, Dim::Host, name)),
-            Hosts::Below(name) => {
-                let set = TextSet::Lang(Lang::domain(name, false, true));
-                let id = gate.text(set);
-                parts.push(Guard::Is(crate::model::Test::Text(Dim::Host, id)));
-            }
-        }
-        if let Paths::Like(path) = &self.path {
-            parts.push(path_guard(gate, path, span));
-        }
-        match (parts.pop(), parts.is_empty()) {
-            (Some(only), true) => only,
-            (last, _) => Guard::All(parts.into_iter().chain(last).collect()),
-        }
-    }
-
     /// Whether it matches every URL `scheme://host:port` of a pattern (`*.a.test` for names below), whatever the path.
     pub(super) fn covers(&self, scheme: &str, host: &str, port: Option<u32>) -> bool {
         if self.other.is_some() {
@@ -326,57 +265,5 @@ impl Reach {
                 .is_some_and(|front| front.ends_with('.')),
         };
         ports.contains(u128::from(port.unwrap_or(own))) && host_fits && self.path == Paths::Any
-    }
-}
-
-fn word(gate: &mut Gate, dim: Dim, word: &str) -> Guard {
-    let id = gate.text(TextSet::Literal(word.into()));
-    Guard::Is(crate::model::Test::Text(dim, id))
-}
-
-/// CSP3, 6.7.2.12 "path-part match": both sides percent-decoded; a path that ends in `/` matches all below it. The
-/// dimension's path holds the query too, which is not compared.
-fn path_guard(gate: &mut Gate, path: &[u8], span: Span) -> Guard {
-    let opaque = |gate: &mut Gate, text: String| {
-        Guard::Unknown(gate.unknown(Unknown {
-            kind: UnknownKind::Opaque,
-            code: "path",
-            identity: None,
-            text,
-            span: Some(span),
-        }))
-    };
-    let shown = String::from_utf8_lossy(path).into_owned();
-    if !path.is_ascii() {
-        // Browsers decode as UTF-8 or, where it is none, byte by byte: several spellings of a URL then match.
-        return opaque(gate, format!("how the browser decodes the path `{shown}`"));
-    }
-    let mut pattern = String::new();
-    for byte in path {
-        let escaped = format!("%{byte:02x}")
-            .chars()
-            .map(|digit| match digit {
-                'a'..='f' => format!("[{digit}{}]", digit.to_ascii_uppercase()),
-                _ => digit.to_string(),
-            })
-            .collect::<String>();
-        if matches!(byte, b'?' | b'#' | b'%') {
-            pattern.push_str(&escaped);
-        } else {
-            let literal = regex_syntax::escape(&char::from(*byte).to_string());
-            pattern.extend(["(?:", &literal, "|", &escaped, ")"]);
-        }
-    }
-    pattern.push_str(if path.ends_with(b"/") {
-        "(?s-u:.)*"
-    } else {
-        "(?:\\?(?s-u:.)*)?"
-    });
-    match Lang::pattern(&pattern) {
-        Ok(lang) => {
-            let id = gate.text(TextSet::Lang(lang));
-            Guard::Is(crate::model::Test::Text(Dim::Path, id))
-        }
-        Err(_) => opaque(gate, format!("a look at the very long path `{shown}`")),
     }
 }
