@@ -33,6 +33,14 @@ const DIAGNOSTICS: &[Diagnostic] = &[
               Correct the line; `unbound-checkconf` then says whether more is wrong.",
     },
     Diagnostic {
+        id: "unbound/loopback-only",
+        level: Level::Info,
+        title: "Only the machine itself can ask",
+        doc: "unbound listens on loopback only unless `interface:` says otherwise, and allows loopback only unless \
+              `access-control:` does. That is right for a resolver of one machine.\n\n\
+              For a network, set `interface: 0.0.0.0` and allow the clients' netblocks.",
+    },
+    Diagnostic {
         id: "unbound/overridden-zone",
         level: Level::Warning,
         title: "A local zone is set twice",

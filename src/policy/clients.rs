@@ -4,11 +4,13 @@
 //! (TCP 443 to public addresses at large, CONNECT to any name, recursion); where no group has that, those with any
 //! access at all; where none has any, all of them, which then fail.
 
+use std::net::IpAddr;
+
 use super::ask::{self, TCP};
 use super::{Context, ParameterValue, Policy, Service};
 use crate::decide::{Evaluator, Verdict};
 use crate::model::{
-    ClientGroup, Dim, Gate, Lang, Layer, Question, Ranges, Role, TextSet, TextSpace,
+    ClientGroup, Dim, Gate, Lang, Layer, Question, Ranges, Role, TextSet, TextSpace, address,
 };
 
 /// Clients that are judged together.
@@ -109,6 +111,13 @@ pub(super) fn groups(
             left_out: Vec::new(),
         };
     }
+    if let Some(own) = only_itself(gate) {
+        return only(Group {
+            name: "this machine".to_owned(),
+            sources: Some(own.intersect(&families)).filter(|own| !own.is_empty()),
+            interface: None,
+        });
+    }
     let candidates: Vec<Group> = gate
         .groups
         .iter()
@@ -157,6 +166,20 @@ fn widest(groups: Vec<Group>) -> Vec<Group> {
         kept.push(group);
     }
     kept
+}
+
+/// The loopback addresses, where a resolver serves nobody but its own machine: that machine is its client.
+fn only_itself(gate: &Gate) -> Option<Ranges> {
+    let loopback = Ranges::between(
+        address(IpAddr::from([127, 0, 0, 0])),
+        address(IpAddr::from([127, 255, 255, 255])),
+    )
+    .union(&Ranges::one(1));
+    let own = gate
+        .groups
+        .iter()
+        .fold(Ranges::empty(), |all, group| all.union(&group.sources));
+    (gate.layer == Layer::Lookup && !own.is_empty() && own.is_subset(&loopback)).then_some(own)
 }
 
 fn found(judged: Vec<Group>, left_out: &[Group]) -> Groups {

@@ -1,13 +1,15 @@
 //! In: what libc ends up with. Out: the reading: a gate for lookups, EDNS0 settings, and a finding for every line that
 //! libc drops without a word.
 
+use std::net::IpAddr;
+
 use super::parse::{Config, Dropped};
 use super::syntax::{Choice, Ignored, Libc};
 use crate::config::dns::{
     self, Behaviour, Edns0, Held, Hop, NAMES, PLAIN_UDP, TYPE_AAAA, UPSTREAM,
 };
 use crate::config::{DialectFinding, Edit, Facts, Fix, Reading};
-use crate::model::{Denial, Effect, Gate, Layer, Rule};
+use crate::model::{ClientGroup, Denial, Effect, Gate, Layer, Ranges, Rule, address};
 use crate::source::{Span, Spanned};
 
 /// The size in glibc's OPT record, a constant (`RESOLV_EDNS_BUFFER_SIZE`).
@@ -141,6 +143,16 @@ fn nameservers(config: &Config) -> Held<u64> {
 /// Lookups: the stub answers nothing by itself, but for `no-aaaa`.
 fn gate(config: &Config, libc: Option<Libc>, facts: &Facts) -> Gate {
     let mut gate = Gate::new("stub", Layer::Lookup);
+    // Only the machine itself asks its own stub.
+    gate.groups.push(ClientGroup {
+        name: "this machine".to_owned(),
+        sources: Ranges::between(
+            address(IpAddr::from([127, 0, 0, 0])),
+            address(IpAddr::from([127, 255, 255, 255])),
+        ),
+        interface: None,
+        span: None,
+    });
     let names = gate.chain(NAMES);
     // glibc NEWS: `no-aaaa` is new in 2.36.
     let knows = version(facts, "glibc.version").is_none_or(|version| version >= (2, 36));

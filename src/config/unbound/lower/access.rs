@@ -243,6 +243,12 @@ fn name_groups(lowering: &mut Lowering<'_>, groups: Vec<ClientGroup>) {
             "unbound serves its own machine only: nobody else can reach it or is allowed"
                 .to_owned(),
         );
+        lowering.finding(
+            "unbound/loopback-only",
+            "Only this machine can ask: other clients reach no socket, or are not allowed",
+            "no `interface:` beyond loopback, or no netblock beyond it is allowed",
+            span,
+        );
         kept.push(ClientGroup {
             name: "this machine".to_owned(),
             sources: loopback(),
