@@ -154,10 +154,18 @@ impl ProblemKind {
 /// Adds the findings of a file to its reading.
 pub(super) fn diagnose(tree: &File<'_>, book: &Book<'_>, reading: &mut Reading) {
     let unread = book.rules - book.understood.min(book.rules);
-    reading.understood = tree
-        .statements
-        .saturating_sub(unread)
-        .saturating_sub(tree.problems.len());
+    reading.understood = tree.statements.saturating_sub(unread).saturating_sub(
+        tree.problems
+            .iter()
+            .filter(|problem| {
+                // What a line end or a missing COMMIT says of a line is no doubt about its words.
+                matches!(
+                    problem.kind,
+                    ProblemKind::RefusedLine | ProblemKind::Template | ProblemKind::NotUnderstood
+                )
+            })
+            .count(),
+    );
     let mut problems: Vec<&Problem> = tree.problems.iter().chain(&book.problems).collect();
     let other = tree.other_backend.map(|span| Problem {
         kind: ProblemKind::OtherBackend,

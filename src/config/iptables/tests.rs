@@ -153,6 +153,8 @@ fn refused_files_say_what_stays_in_force() {
         fine.findings
     );
     assert_eq!(fine.findings[0].id, "iptables/reversed-range");
+    let (_, windows) = reading("*filter\r\n:FORWARD DROP\r\nCOMMIT\r\n");
+    assert_eq!(windows.understood, windows.statements);
     let (_, half) = reading("*nat\nCOMMIT\n*filter\n-A FORWARD -x\nCOMMIT\n");
     assert!(
         half.findings[0].title.contains("only its nat table"),
