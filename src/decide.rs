@@ -6,6 +6,7 @@
 //! Invariants: allowed, denied, varying and undecided partition the question; a certain answer holds for every value of
 //! every unknown.
 
+mod atoms;
 mod env;
 mod guard;
 mod reach;
@@ -18,7 +19,7 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::model::{
     ChainId, Dim, Effect, Gate, Guard, Lang, Question, Ranges, StageId, Step, Test, TextId,
@@ -46,11 +47,12 @@ pub struct Evaluator<'g> {
     visits: u64,
     /// Which text sets the gate tests on which dimension.
     tested: BTreeMap<Dim, Vec<TextId>>,
-    /// Stable unknowns that the gate meets more than once, as Boolean dimensions.
-    atoms: FxHashMap<String, Dim>,
     /// The words of the last question, and the words' cells.
-    words: Option<(BTreeMap<Dim, TextSpace>, BTreeMap<Dim, Cells>)>,
+    words: Option<(WordsAsked, BTreeMap<Dim, Cells>)>,
 }
+
+/// What cells depend on: the words, and the port that stands in a URL.
+type WordsAsked = (BTreeMap<Dim, TextSpace>, Option<Ranges>);
 
 /// Which packet of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,10 +74,12 @@ pub struct Verdict {
     pub allowed: Flows,
     /// Surely denied.
     pub denied: Flows,
-    /// Denied at some times and allowed at others (limits, chance).
+    /// Denied at some times and allowed at others (limits, chance), whatever the facts are.
     pub varying: Flows,
     /// Cannot be known.
     pub undecided: Flows,
+    /// Those of the undecided flows that are surely denied at some time: not known is only whether they ever pass.
+    pub hindered: Flows,
     /// Who decided what; parts of different effect overlap where the verdict is undecided or varies.
     pub parts: Vec<Part>,
     /// Every step, where the question asked for them.
@@ -196,7 +200,7 @@ impl<'g> Evaluator<'g> {
 
     /// An evaluator that spends at most so many operations on a question; what is not decided by then is undecided.
     pub fn with_budget(gate: &'g Gate, budget: u64) -> Self {
-        let (tested, atoms) = survey(gate);
+        let tested = survey(gate);
         Self {
             gate,
             space: Space::default(),
@@ -204,7 +208,6 @@ impl<'g> Evaluator<'g> {
             budget,
             visits: 0,
             tested,
-            atoms,
             words: None,
         }
     }
@@ -217,17 +220,12 @@ impl<'g> Evaluator<'g> {
     /// Like [`Evaluator::ask`], for those flows of the question that also lie in `within`, a set over numeric dimensions.
     pub fn ask_within(&mut self, question: &Question, within: Flows) -> Verdict {
         self.know_words(question);
+        self.synthetic.next_question();
         let none = BTreeMap::new();
         let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
         let mut asked = question.numbers.clone();
         asked.extend(cells.iter().map(|(dim, cells)| (*dim, cells.all())));
-        let mut sets: Vec<(Dim, Ranges)> =
-            asked.iter().map(|(dim, set)| (*dim, set.clone())).collect();
-        sets.extend(
-            self.atoms
-                .values()
-                .map(|atom| (*atom, Ranges::between(0, 1))),
-        );
+        let sets = asked.iter().map(|(dim, set)| (*dim, set.clone())).collect();
         let cube = self.space.cube(sets);
         let universe = self.space.and(cube, within.0);
         let limit = self.space.steps.saturating_add(self.budget);
@@ -235,7 +233,6 @@ impl<'g> Evaluator<'g> {
             gate: self.gate,
             question,
             cells,
-            atoms: &self.atoms,
             asked: &asked,
         };
         let walk = walk::Walk::new(
@@ -250,9 +247,7 @@ impl<'g> Evaluator<'g> {
         verdict::settle(
             &mut self.space,
             question,
-            &self.synthetic,
-            self.gate,
-            &self.atoms,
+            self.synthetic.atoms.inner(),
             universe,
             seen,
         )
@@ -353,7 +348,6 @@ impl<'g> Evaluator<'g> {
             gate: self.gate,
             question,
             cells,
-            atoms: &self.atoms,
             asked: &asked,
         };
         let env = env::Env::first(question.mark).rewritten(&crate::model::Rewrite::Track);
@@ -397,33 +391,31 @@ impl<'g> Evaluator<'g> {
     }
 
     fn know_words(&mut self, question: &Question) {
+        let port = question.numbers.get(&Dim::DestinationPort);
+        let asked = (&question.texts, port);
         if self
             .words
             .as_ref()
-            .is_none_or(|(known, _)| *known != question.texts)
+            .is_none_or(|((texts, known), _)| (texts, known.as_ref()) != asked)
         {
             let cells = words::cells(question, &self.gate.texts, &self.tested);
-            self.words = Some((question.texts.clone(), cells));
+            let asked = (question.texts.clone(), port.cloned());
+            self.words = Some((asked, cells));
         }
     }
 }
 
-/// Which text sets are tested where, and which stable unknowns occur more than once.
-fn survey(gate: &Gate) -> (BTreeMap<Dim, Vec<TextId>>, FxHashMap<String, Dim>) {
+/// Which text sets are tested where.
+fn survey(gate: &Gate) -> BTreeMap<Dim, Vec<TextId>> {
     let mut tested: BTreeMap<Dim, Vec<TextId>> = BTreeMap::new();
-    let mut met: Vec<u32> = vec![0; gate.unknowns.len()];
     let mut seen: FxHashSet<(Dim, TextId)> = FxHashSet::default();
     let mut see = |guard: &Guard| {
-        for_each_leaf(guard, &mut |leaf| match leaf {
-            Guard::Is(Test::Text(dim, id)) if seen.insert((*dim, *id)) => {
+        for_each_leaf(guard, &mut |leaf| {
+            if let Guard::Is(Test::Text(dim, id)) = leaf
+                && seen.insert((*dim, *id))
+            {
                 tested.entry(*dim).or_default().push(*id);
             }
-            Guard::Unknown(id) => {
-                if let Some(count) = met.get_mut(id.0 as usize) {
-                    *count += 1;
-                }
-            }
-            Guard::Always | Guard::All(_) | Guard::AnyOf(_) | Guard::Not(_) | Guard::Is(_) => {}
         });
     };
     gate.chains
@@ -447,24 +439,7 @@ fn survey(gate: &Gate) -> (BTreeMap<Dim, Vec<TextId>>, FxHashMap<String, Dim>) {
     for side in sides {
         tested.insert(side, both.clone());
     }
-    let mut counts: BTreeMap<&str, (usize, u32)> = BTreeMap::new();
-    for (order, (unknown, count)) in gate.unknowns.iter().zip(&met).enumerate() {
-        if let Some(identity) = &unknown.identity {
-            counts.entry(identity).or_insert((order, 0)).1 += count;
-        }
-    }
-    let mut repeated: Vec<(usize, &str)> = counts
-        .into_iter()
-        .filter(|(_, (_, count))| *count > 1)
-        .map(|(id, (order, _))| (order, id))
-        .collect();
-    repeated.sort_unstable();
-    let atoms = repeated
-        .into_iter()
-        .zip(Dim::ATOMS)
-        .map(|((_, id), dim)| (id.to_owned(), dim))
-        .collect();
-    (tested, atoms)
+    tested
 }
 
 fn for_each_leaf<'g>(guard: &'g Guard, see: &mut dyn FnMut(&'g Guard)) {

@@ -16,8 +16,8 @@ pub(crate) enum Current {
     Of(Dim),
     /// This value.
     Const(u128),
-    /// Every one of these occurs.
-    Every(Ranges),
+    /// Every one of these occurs; the dimension says which in a set of flows.
+    Every(Dim, Ranges),
     /// One of these, not known which.
     OneOf(Ranges),
     /// High bits of `base`, low bits of what was sent.
@@ -99,6 +99,34 @@ impl Env {
                 .map_or(Current::Of(dim), |(_, current)| current.clone()),
             Err(_) => Current::Of(dim),
         }
+    }
+
+    /// What the packet's ends and interfaces are by now, where that is certain: two packets with the same are the same
+    /// to a test that looks at them.
+    pub(crate) fn ends(&self) -> Option<Vec<(Dim, Current)>> {
+        self.values
+            .iter()
+            .filter(|(dim, _)| {
+                matches!(
+                    dim,
+                    Dim::Source
+                        | Dim::Destination
+                        | Dim::Protocol
+                        | Dim::SourcePort
+                        | Dim::DestinationPort
+                        | Dim::InInterface
+                        | Dim::OutInterface
+                )
+            })
+            .map(|(dim, current)| match current {
+                Current::Of(_) | Current::Const(_) | Current::Prefix { .. } => {
+                    Some((*dim, current.clone()))
+                }
+                Current::Every(..) | Current::OneOf(_) | Current::Own(_) | Current::Unknown(_) => {
+                    None
+                }
+            })
+            .collect()
     }
 
     fn set(&mut self, dim: Dim, current: Current) {
@@ -200,7 +228,7 @@ impl Env {
                     base: *base,
                     host_bits: *host_bits,
                 },
-                Current::Every(_) | Current::OneOf(_) | Current::Prefix { .. } => {
+                Current::Every(..) | Current::OneOf(_) | Current::Prefix { .. } => {
                     Current::OneOf(Ranges::between(*base, base | low_bits(*host_bits)))
                 }
                 unknown @ (Current::Own(_) | Current::Unknown(_)) => unknown,
@@ -267,7 +295,7 @@ impl Env {
             Current::Of(of) if of == dim => Final::AsSent,
             Current::Const(value) => Final::Is(value),
             Current::Of(_)
-            | Current::Every(_)
+            | Current::Every(..)
             | Current::OneOf(_)
             | Current::Prefix { .. }
             | Current::Own(_)
@@ -315,17 +343,21 @@ impl Env {
         }
         let syn_ack = crate::model::Flags::SYN | crate::model::Flags::ACK;
         reply.set(Dim::TcpFlags, Current::Const(u128::from(syn_ack)));
-        reply.set(Dim::Length, Current::Every(Ranges::between(40, 1500)));
-        reply.set(Dim::Ttl, Current::Every(Ranges::between(32, 255)));
-        reply.set(Dim::Mss, Current::Every(Ranges::between(536, 9000)));
+        for (dim, every, low, high) in [
+            (Dim::Length, Dim::ReplyLength, 40, 1500),
+            (Dim::Ttl, Dim::ReplyTtl, 32, 255),
+            (Dim::Mss, Dim::ReplyMss, 536, 9000),
+        ] {
+            reply.set(dim, Current::Every(every, Ranges::between(low, high)));
+        }
         reply.set(Dim::Tos, Current::OneOf(Ranges::between(0, 255)));
         reply.set(Dim::Mac, Current::OneOf(Ranges::between(0, (1 << 48) - 1)));
         reply
     }
 
-    /// The client's next packet after this reply.
-    pub(crate) fn again(&self) -> Self {
-        let mut again = Self::first(0);
+    /// The client's next packet after this reply; its socket marks it as the first.
+    pub(crate) fn again(&self, mark: u32) -> Self {
+        let mut again = Self::first(mark);
         again.packet = Packet::Again;
         again.connection_mark = self.connection_mark;
         again.bound.clone_from(&self.bound);
@@ -342,9 +374,10 @@ impl Env {
         );
         again.set(
             Dim::TcpFlags,
-            Current::Every([ack, ack | push].into_iter().collect()),
+            Current::Every(Dim::NextFlags, [ack, ack | push].into_iter().collect()),
         );
-        again.set(Dim::Length, Current::Every(Ranges::between(40, 1500)));
+        let lengths = Ranges::between(40, 1500);
+        again.set(Dim::Length, Current::Every(Dim::NextLength, lengths));
         again
     }
 
@@ -397,7 +430,7 @@ mod tests {
         assert_eq!(reply.get(Dim::Source), Current::Of(Dim::Destination));
         let undone = reply.rewritten(&Rewrite::ApplyBinding(NatSide::Source));
         assert_eq!(undone.get(Dim::Destination), Current::Of(Dim::Source));
-        let again = undone.again();
+        let again = undone.again(0);
         assert_eq!(again.get(Dim::Source), Current::Of(Dim::Source));
         let bound = again.rewritten(&Rewrite::ApplyBinding(NatSide::Source));
         assert_eq!(bound.get(Dim::Source), Current::Const(7));

@@ -5,9 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
-
 use super::Packet;
+use super::atoms::{self, Atoms};
 use super::env::{Current, Env, low_bits};
 use super::space::{Node, Space};
 use super::words::Cells;
@@ -19,8 +18,6 @@ pub(crate) struct Ground<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) question: &'a Question,
     pub(crate) cells: &'a BTreeMap<Dim, Cells>,
-    /// Stable unknowns that occur more than once, as Boolean dimensions.
-    pub(crate) atoms: &'a FxHashMap<String, Dim>,
     /// What the question asks for, per dimension; a dimension that is not here is asked for every value.
     pub(crate) asked: &'a BTreeMap<Dim, Ranges>,
 }
@@ -30,7 +27,44 @@ enum Truth {
     No,
     Yes,
     Within(Dim, Ranges),
+    /// Not known, and perhaps tied to another gap.
     Gap(UnknownId),
+    /// Both happen, whatever happened before.
+    Chance(UnknownId),
+}
+
+/// How sure it is that flows get somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Taint {
+    /// Surely.
+    #[default]
+    Sure,
+    /// At some times.
+    Varies,
+    /// Perhaps.
+    Perhaps,
+}
+
+/// Unknowns that had to turn out one way.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    pub(crate) unknowns: Vec<UnknownId>,
+    pub(crate) taint: Taint,
+}
+
+impl Gaps {
+    /// One that may be tied to others.
+    pub(crate) fn perhaps(unknown: UnknownId) -> Self {
+        Self {
+            unknowns: vec![unknown],
+            taint: Taint::Perhaps,
+        }
+    }
+
+    fn push(&mut self, unknown: UnknownId, taint: Taint) {
+        self.unknowns.push(unknown);
+        self.taint = self.taint.max(taint);
+    }
 }
 
 /// A guard on the asked flows.
@@ -45,9 +79,9 @@ pub(crate) struct Compiled {
     /// A part that is no product of ranges: must and may.
     pub(crate) general: Option<(Node, Node)>,
     /// Unknowns that must hold too.
-    pub(crate) gaps: Vec<UnknownId>,
+    pub(crate) gaps: Gaps,
     /// Unknowns inside the general part, which may or may not matter.
-    pub(crate) general_gaps: Vec<UnknownId>,
+    pub(crate) general_gaps: Gaps,
 }
 
 /// Unknowns that the evaluation itself brings in, numbered after the gate's own.
@@ -55,6 +89,8 @@ pub(crate) struct Compiled {
 pub(crate) struct Synthetic {
     first: u32,
     list: Vec<Unknown>,
+    /// The Boolean dimensions of the question at hand.
+    pub(crate) atoms: Atoms,
 }
 
 impl Synthetic {
@@ -62,7 +98,13 @@ impl Synthetic {
         Self {
             first: u32::try_from(gate.unknowns.len()).unwrap_or(u32::MAX),
             list: Vec::new(),
+            atoms: Atoms::of(gate),
         }
+    }
+
+    /// Forgets the Boolean dimensions of the last question.
+    pub(crate) fn next_question(&mut self) {
+        self.atoms = std::mem::take(&mut self.atoms).fresh();
     }
 
     /// The id of such an unknown; equal ones share it.
@@ -131,18 +173,19 @@ impl Ground<'_> {
             Guard::Is(test) => self.test(synthetic, test, env, false),
             Guard::Not(inner) => match &**inner {
                 Guard::Is(test) => self.test(synthetic, test, env, true),
-                Guard::Unknown(unknown) => self.unknown(*unknown, true),
+                Guard::Unknown(unknown) => self.unknown(synthetic, *unknown, env, true),
                 Guard::Always | Guard::All(_) | Guard::AnyOf(_) | Guard::Not(_) => {
                     return self.conjoin_general(space, synthetic, guard, env, into);
                 }
             },
-            Guard::Unknown(unknown) => self.unknown(*unknown, false),
+            Guard::Unknown(unknown) => self.unknown(synthetic, *unknown, env, false),
             Guard::AnyOf(_) => return self.conjoin_general(space, synthetic, guard, env, into),
         };
         match truth {
             Truth::Yes => {}
             Truth::No => into.never = true,
-            Truth::Gap(unknown) => into.gaps.push(unknown),
+            Truth::Gap(unknown) => into.gaps.push(unknown, Taint::Perhaps),
+            Truth::Chance(unknown) => into.gaps.push(unknown, Taint::Varies),
             Truth::Within(Dim::Source, set) => {
                 let both = into
                     .clients
@@ -171,12 +214,14 @@ impl Ground<'_> {
         env: &Env,
         into: &mut Compiled,
     ) {
-        let mut gaps = Vec::new();
+        let mut gaps = Gaps::default();
         let (must, may) = self.bounds(space, synthetic, guard, env, &mut gaps);
         if may.is_none() {
             into.never = true;
         } else if must != may {
-            into.general_gaps.extend(gaps);
+            for unknown in gaps.unknowns {
+                into.general_gaps.push(unknown, gaps.taint);
+            }
             into.and_general(space, must, may);
         } else if may != Node::ALL {
             into.and_general(space, must, may);
@@ -190,7 +235,7 @@ impl Ground<'_> {
         synthetic: &mut Synthetic,
         guard: &Guard,
         env: &Env,
-        gaps: &mut Vec<UnknownId>,
+        gaps: &mut Gaps,
     ) -> (Node, Node) {
         match guard {
             Guard::Always => (Node::ALL, Node::ALL),
@@ -218,11 +263,20 @@ impl Ground<'_> {
                 (space.minus(Node::ALL, may), space.minus(Node::ALL, must))
             }
             Guard::Is(test) => node(space, self.test(synthetic, test, env, false), gaps),
-            Guard::Unknown(unknown) => node(space, self.unknown(*unknown, false), gaps),
+            Guard::Unknown(unknown) => {
+                let truth = self.unknown(synthetic, *unknown, env, false);
+                node(space, truth, gaps)
+            }
         }
     }
 
-    fn unknown(&self, id: UnknownId, negated: bool) -> Truth {
+    fn unknown(
+        &self,
+        synthetic: &mut Synthetic,
+        id: UnknownId,
+        env: &Env,
+        negated: bool,
+    ) -> Truth {
         let Some(unknown) = self.gate.unknowns.get(id.0 as usize) else {
             return Truth::Gap(id);
         };
@@ -233,12 +287,18 @@ impl Ground<'_> {
                 Truth::Yes
             };
         }
-        match unknown
-            .identity
-            .as_ref()
-            .and_then(|identity| self.atoms.get(identity))
-        {
-            Some(atom) => Truth::Within(*atom, Ranges::one(u128::from(!negated))),
+        let independent = match unknown.kind {
+            UnknownKind::Varies => Truth::Chance(id),
+            UnknownKind::Fact | UnknownKind::Opaque => Truth::Gap(id),
+        };
+        let Some(identity) = &unknown.identity else {
+            return independent;
+        };
+        if synthetic.atoms.is_met_once(identity) {
+            return independent;
+        }
+        match synthetic.atoms.atom(identity, unknown.kind, id, env) {
+            Some(atom) => Truth::Within(atom, atoms::truth(!negated)),
             None => Truth::Gap(id),
         }
     }
@@ -260,7 +320,7 @@ impl Ground<'_> {
                 },
                 Current::Unknown(unknown) | Current::Own(unknown) => Truth::Gap(unknown),
                 Current::Const(_)
-                | Current::Every(_)
+                | Current::Every(..)
                 | Current::OneOf(_)
                 | Current::Prefix { .. } => {
                     Truth::Gap(synthetic.id(UnknownKind::Fact, "word", word_of(*dim).to_owned()))
@@ -304,19 +364,18 @@ impl Ground<'_> {
         match env.get(dim) {
             Current::Of(of) => Truth::Within(of, set.clone()),
             Current::Const(value) => yes(set.contains(value)),
-            Current::Every(values) if values.is_subset(set) => Truth::Yes,
+            Current::Every(_, values) if values.is_subset(set) => Truth::Yes,
             Current::OneOf(values) if values.is_subset(set) => Truth::Yes,
-            Current::Every(values) | Current::OneOf(values) if !values.meets(set) => Truth::No,
-            Current::Every(_) => {
+            Current::Every(_, values) | Current::OneOf(values) if !values.meets(set) => Truth::No,
+            Current::Every(every, values) => {
                 let what = match env.packet {
                     Packet::Reply => "replies",
                     Packet::Request | Packet::Again => "packets",
                 };
-                Truth::Gap(synthetic.id(
-                    UnknownKind::Varies,
-                    "packet",
-                    format!("some {what} match and others do not"),
-                ))
+                let text = format!("some {what} match and others do not");
+                let unknown = synthetic.id(UnknownKind::Varies, "packet", text);
+                synthetic.atoms.occurs(every, unknown);
+                Truth::Within(every, atoms::widened(set, &values))
             }
             Current::OneOf(_) => chosen(synthetic, "which of several values the packet gets"),
             Current::Prefix {
@@ -343,9 +402,10 @@ impl Ground<'_> {
                     None => chosen(synthetic, "which address a mapped network gives"),
                 }
             }
+            // xt_REDIRECT.c, nf_nat_redirect.c: packets of this machine's own go to the loopback address.
             Current::Own(unknown) => match &self.gate.own_addresses {
-                Some(own) if own.is_subset(set) && !own.is_empty() => Truth::Yes,
-                Some(own) if !own.meets(set) => Truth::No,
+                Some(own) if own.union(&own_loopback()).is_subset(set) => Truth::Yes,
+                Some(own) if !own.union(&own_loopback()).meets(set) => Truth::No,
                 Some(_) | None => Truth::Gap(unknown),
             },
             Current::Unknown(unknown) => Truth::Gap(unknown),
@@ -353,7 +413,9 @@ impl Ground<'_> {
     }
 
     fn local(&self, synthetic: &mut Synthetic, dim: Dim, env: &Env) -> Truth {
+        let loopback = loopback();
         let own = self.gate.own_addresses.as_ref();
+        let own = own.map(|own| own.union(&loopback));
         let gap = |synthetic: &mut Synthetic| {
             Truth::Gap(synthetic.id(
                 UnknownKind::Fact,
@@ -370,27 +432,28 @@ impl Ground<'_> {
                 };
                 match (implied, own) {
                     (Some(local), _) => yes(local),
-                    (None, Some(own)) => Truth::Within(of, own.union(&loopback())),
+                    (None, Some(own)) => Truth::Within(of, own),
                     (None, None)
                         if self
                             .asked
                             .get(&of)
-                            .is_some_and(|asked| asked.is_subset(&loopback())) =>
+                            .is_some_and(|asked| asked.is_subset(&loopback)) =>
                     {
                         Truth::Yes
                     }
                     (None, None) => gap(synthetic),
                 }
             }
-            Current::Const(value) if loopback().contains(value) => Truth::Yes,
+            Current::Own(_) => Truth::Yes,
             Current::Const(value) => match own {
                 Some(own) => yes(own.contains(value)),
+                None if loopback.contains(value) => Truth::Yes,
                 None => gap(synthetic),
             },
-            Current::Own(_) => Truth::Yes,
-            Current::Every(values) | Current::OneOf(values) => match own {
-                Some(own) if values.is_subset(own) => Truth::Yes,
-                Some(own) if !values.meets(own) => Truth::No,
+            Current::Every(_, values) | Current::OneOf(values) => match own {
+                Some(own) if values.is_subset(&own) => Truth::Yes,
+                Some(own) if !values.meets(&own) => Truth::No,
+                None if values.is_subset(&loopback) => Truth::Yes,
                 Some(_) | None => gap(synthetic),
             },
             Current::Prefix { .. } | Current::Unknown(_) => gap(synthetic),
@@ -423,7 +486,7 @@ impl Ground<'_> {
             }
             Truth::Yes => yes(!negated),
             Truth::No => yes(negated),
-            gap @ Truth::Gap(_) => gap,
+            gap @ (Truth::Gap(_) | Truth::Chance(_)) => gap,
         }
     }
 }
@@ -438,7 +501,7 @@ impl Compiled {
 }
 
 /// INVARIANT: must ⊆ may.
-fn node(space: &mut Space, truth: Truth, gaps: &mut Vec<UnknownId>) -> (Node, Node) {
+fn node(space: &mut Space, truth: Truth, gaps: &mut Gaps) -> (Node, Node) {
     match truth {
         Truth::No => (Node::NONE, Node::NONE),
         Truth::Yes => (Node::ALL, Node::ALL),
@@ -447,7 +510,11 @@ fn node(space: &mut Space, truth: Truth, gaps: &mut Vec<UnknownId>) -> (Node, No
             (node, node)
         }
         Truth::Gap(unknown) => {
-            gaps.push(unknown);
+            gaps.push(unknown, Taint::Perhaps);
+            (Node::NONE, Node::ALL)
+        }
+        Truth::Chance(unknown) => {
+            gaps.push(unknown, Taint::Varies);
             (Node::NONE, Node::ALL)
         }
     }
@@ -460,6 +527,12 @@ fn yes(yes: bool) -> Truth {
 fn loopback() -> Ranges {
     let v4 = crate::model::address([127, 0, 0, 0].into());
     Ranges::between(v4, v4 | 0x00ff_ffff).union(&Ranges::one(1))
+}
+
+/// Where REDIRECT sends what this machine sends itself.
+fn own_loopback() -> Ranges {
+    let v4 = crate::model::address([127, 0, 0, 1].into());
+    [v4, 1].into_iter().collect()
 }
 
 /// The aligned block of `2^bits` values that holds the whole set.

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use super::env::{Current, Env};
 use super::reach::Reach;
-use super::walk::{Event, Fate, Piece, Taint, Walk, merge};
+use super::guard::Taint;
+use super::walk::{Event, Fate, Piece, Walk, merge};
 use super::{Arrival, Decider, Final, Flows, Packet, Part, StepSeen};
 use crate::model::{Conversation, Dim, Effect, Guard, Onward, Stage, StageId, UnknownKind};
 
@@ -20,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) denied: Reach,
     /// Flows that are denied at some time, whatever the unknowns are.
     pub(crate) surely_denied: Reach,
+    /// Flows that are allowed at some time, whatever the unknowns are.
+    pub(crate) surely_allowed: Reach,
     pub(crate) parts: Vec<Part>,
     pub(crate) steps: Vec<StepSeen>,
     pub(crate) visits: u64,
@@ -37,6 +40,7 @@ pub(crate) fn run(mut walk: Walk<'_>) -> Seen {
         allowed: Reach::default(),
         denied: Reach::default(),
         surely_denied: Reach::default(),
+        surely_allowed: Reach::default(),
         parts: Vec::new(),
         steps: Vec::new(),
         visits: 0,
@@ -87,7 +91,7 @@ pub(crate) fn run(mut walk: Walk<'_>) -> Seen {
                     );
                 }
                 Onward::Again(next) => {
-                    let env = Rc::new(piece.env.again());
+                    let env = Rc::new(piece.env.again(question.mark));
                     merge(
                         walk.space,
                         waiting.entry(next).or_default(),
@@ -171,7 +175,7 @@ fn drain(walk: &mut Walk<'_>, seen: &mut Seen, id: StageId, allowed: &mut Vec<Pi
             }
             Fate::Effect(effect @ Effect::Deny(_)) => {
                 seen.denied.add_slices(walk.space, &event.slices);
-                if event.why.taint() < Taint::Perhaps {
+                if event.why.taint() == Taint::Varies {
                     seen.surely_denied.add_slices(walk.space, &event.slices);
                 }
                 (effect, event.decider)
@@ -242,10 +246,7 @@ fn leave(walk: &mut Walk<'_>, stage: &Stage, allowed: Vec<Piece>) -> Vec<(Onward
             }
             if !maybe.is_empty() {
                 piece.reach.remove(walk.space, &maybe);
-                let why = walk.also(
-                    &piece.why,
-                    compiled.gaps.iter().chain(&compiled.general_gaps),
-                );
+                let why = piece.why.also(&compiled.gaps).also(&compiled.general_gaps);
                 let reach = Reach::from_slices(walk.space, &maybe);
                 let perhaps = Piece {
                     env: Rc::clone(&piece.env),
@@ -277,6 +278,9 @@ fn leave(walk: &mut Walk<'_>, stage: &Stage, allowed: Vec<Piece>) -> Vec<(Onward
 fn arrive(walk: &mut Walk<'_>, seen: &mut Seen, stage: StageId, piece: &Piece, local: bool) {
     let slices = piece.reach.slices();
     seen.allowed.add_slices(walk.space, &slices);
+    if piece.why.taint() == Taint::Varies {
+        seen.surely_allowed.add_slices(walk.space, &slices);
+    }
     let (arrival, end) = piece
         .env
         .arrived
@@ -310,7 +314,7 @@ fn arrival(walk: &Walk<'_>, env: &Env, local: bool) -> Arrival {
                 .and_then(crate::model::Ranges::single)
                 == Some(value)
         }
-        Current::Every(_)
+        Current::Every(..)
         | Current::OneOf(_)
         | Current::Prefix { .. }
         | Current::Own(_)

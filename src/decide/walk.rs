@@ -14,7 +14,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::env::Env;
-use super::guard::{Compiled, Ground, Synthetic};
+use super::guard::{Compiled, Gaps, Ground, Synthetic, Taint};
 use super::reach::Reach;
 use super::space::{Node, Slice, Space};
 use super::{Decider, StepSeen};
@@ -33,18 +33,6 @@ const REASONS_KEPT: usize = 12;
 pub(crate) struct Why {
     unknowns: Vec<UnknownId>,
     class: Taint,
-}
-
-/// How sure it is that flows get here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) enum Taint {
-    /// Surely.
-    #[default]
-    Sure,
-    /// At some times.
-    Varies,
-    /// Perhaps.
-    Perhaps,
 }
 
 /// Flows in one environment.
@@ -176,7 +164,7 @@ impl<'a> Walk<'a> {
                     step: &rule.step,
                 };
                 if !maybe.is_empty() {
-                    let why = self.also(&why, compiled.gaps.iter().chain(&compiled.general_gaps));
+                    let why = why.also(&compiled.gaps).also(&compiled.general_gaps);
                     let left = Reach::from_slices(self.space, &maybe);
                     pending.push(Piece {
                         env: Rc::clone(&env),
@@ -225,7 +213,7 @@ impl<'a> Walk<'a> {
         let rest = self.space.cube(compiled.rest.clone());
         let Some((must, may)) = compiled.general else {
             let found = reach.peek(self.space, clients, rest);
-            return if compiled.gaps.is_empty() {
+            return if compiled.gaps.unknowns.is_empty() {
                 (found, Vec::new())
             } else {
                 (Vec::new(), found)
@@ -233,7 +221,7 @@ impl<'a> Walk<'a> {
         };
         let product = self.space.restrict(Dim::Source, clients, rest);
         let may = self.space.and(product, may);
-        let must = if compiled.gaps.is_empty() {
+        let must = if compiled.gaps.unknowns.is_empty() {
             self.space.and(product, must)
         } else {
             Node::NONE
@@ -298,7 +286,7 @@ impl<'a> Walk<'a> {
                 self.event(Fate::Effect(Effect::Allow), met, Rc::new(env), why, slices);
             }
             Step::Obscure(unknown) => {
-                let why = self.also(&why, [unknown]);
+                let why = why.also(&Gaps::perhaps(*unknown));
                 self.event(Fate::Obscured, met, env, why, slices);
             }
         }
@@ -322,7 +310,7 @@ impl<'a> Walk<'a> {
             if piece.reach.is_empty() {
                 continue;
             }
-            let why = self.also(&piece.why, [&unknown]);
+            let why = piece.why.also(&Gaps::perhaps(unknown));
             self.events.push(Event {
                 fate: Fate::Obscured,
                 decider: Decider::Fallback {
@@ -394,7 +382,7 @@ impl<'a> Walk<'a> {
             if met.is_empty() {
                 continue;
             }
-            let why = self.also(why, &event.why.unknowns);
+            let why = why.and(&event.why);
             let calls = self.path.iter().chain(&event.calls).copied().collect();
             self.events.push(Event {
                 calls,
@@ -407,7 +395,7 @@ impl<'a> Walk<'a> {
         for piece in &summary.back {
             let met = self.overlap(&asked, &piece.reach.slices());
             if !met.is_empty() {
-                let why = self.also(why, &piece.why.unknowns);
+                let why = why.and(&piece.why);
                 let reach = Reach::from_slices(self.space, &met);
                 back.push(Piece {
                     env: Rc::clone(&piece.env),
@@ -425,23 +413,6 @@ impl<'a> Walk<'a> {
             met.extend(reach.peek(self.space, &Ranges::between(*low, *high), *rest));
         }
         met
-    }
-
-    /// These reasons and more.
-    pub(crate) fn also<'u>(&self, why: &Why, more: impl IntoIterator<Item = &'u UnknownId>) -> Why {
-        let mut both = why.clone();
-        for unknown in more {
-            let kind = self
-                .synthetic
-                .get(self.ground.gate, *unknown)
-                .map(|unknown| unknown.kind);
-            both.class = both.class.max(match kind {
-                Some(UnknownKind::Varies) => Taint::Varies,
-                Some(UnknownKind::Fact | UnknownKind::Opaque) | None => Taint::Perhaps,
-            });
-            both.insert(*unknown);
-        }
-        both
     }
 
     fn note(&mut self, span: Span, step: &Step, sure: &[Slice], maybe: &[Slice]) {
@@ -478,6 +449,27 @@ impl Why {
     /// The unknowns.
     pub(crate) fn unknowns(&self) -> &[UnknownId] {
         &self.unknowns
+    }
+
+    /// These reasons and more.
+    #[must_use]
+    pub(crate) fn also(&self, gaps: &Gaps) -> Self {
+        let mut both = self.clone();
+        both.class = both.class.max(gaps.taint);
+        for unknown in &gaps.unknowns {
+            both.insert(*unknown);
+        }
+        both
+    }
+
+    /// Both reasons.
+    fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.class = both.class.max(other.class);
+        for unknown in &other.unknowns {
+            both.insert(*unknown);
+        }
+        both
     }
 
     fn insert(&mut self, unknown: UnknownId) {

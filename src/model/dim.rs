@@ -85,11 +85,21 @@ pub enum Dim {
     Atom6,
     /// See [`Dim::Atom0`].
     Atom7,
+    /// Length of the conversation's replies: each length occurs.
+    ReplyLength,
+    /// Time to live of the replies: each occurs.
+    ReplyTtl,
+    /// The maximum segment size that the replies offer: each occurs.
+    ReplyMss,
+    /// TCP flags of the client's later packets: each occurs.
+    NextFlags,
+    /// Length of the client's later packets: each occurs.
+    NextLength,
 }
 
 impl Dim {
     /// Every dimension, in branching order.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 43] = [
         Self::Source,
         Self::Destination,
         Self::Protocol,
@@ -128,6 +138,11 @@ impl Dim {
         Self::Atom5,
         Self::Atom6,
         Self::Atom7,
+        Self::ReplyLength,
+        Self::ReplyTtl,
+        Self::ReplyMss,
+        Self::NextFlags,
+        Self::NextLength,
     ];
 
     /// The Boolean dimensions for stable undecidable tests.
@@ -141,6 +156,11 @@ impl Dim {
         Self::Atom6,
         Self::Atom7,
     ];
+
+    /// Whether this is no property of the flow as sent, but something that a verdict has quantified away.
+    pub fn is_inner(self) -> bool {
+        self >= Self::Atom0
+    }
 
     /// Whether values are words, tested by [`super::TextSet`], rather than numbers.
     pub fn is_text(self) -> bool {

@@ -372,7 +372,8 @@ pub struct Unknown {
     pub code: &'static str,
     /// In words, completing "cannot tell without ...": "`ipset save` for `allowed`".
     pub text: String,
-    /// Two unknowns with the same identity have the same truth for the same flow; `None` never repeats.
+    /// Two unknowns with the same identity have the same truth for the same packet (its addresses, ports, protocol and
+    /// interfaces as they are then); `None` never repeats.
     pub identity: Option<String>,
     /// Where the file says it.
     pub span: Option<Span>,
