@@ -413,3 +413,187 @@ fn permits_behind_the_deciding_rule_are_found() {
     let permits = evaluator.later_permits(&question, &part, part.flows, 3);
     assert_eq!(permits, vec![Span::new(b.file, 2, 3)]);
 }
+
+/// A gate of one request stage and one reply stage that walks `back`.
+fn with_reply(b: &mut Build, back: ChainId, fallback: Effect) {
+    b.stage(
+        None,
+        Effect::Allow,
+        vec![Edge {
+            guard: Guard::Always,
+            to: Onward::Reply(StageId(1)),
+        }],
+    );
+    b.stage(Some(back), fallback, vec![]);
+}
+
+fn whole() -> Question {
+    Question {
+        conversation: Conversation::Whole,
+        ..ask_clients()
+    }
+}
+
+#[test]
+fn replies_of_every_length_are_either_short_or_long() {
+    let mut b = Build::new();
+    let back = b.gate.chain("back");
+    let length = |low, high| Guard::number(Dim::Length, range(low, high));
+    b.rule(back, length(0, 99), ALLOW);
+    b.rule(back, length(100, 65535), ALLOW);
+    with_reply(&mut b, back, Effect::Deny(Denial::Drop));
+    assert_eq!(judge(&b.gate, &whole())[0], range(0, 9));
+    // Without the second line only short replies pass.
+    b.gate.chains[back.0 as usize].rules.pop();
+    assert_eq!(judge(&b.gate, &whole())[2], range(0, 9));
+}
+
+#[test]
+fn a_stable_unknown_is_another_truth_for_the_reply() {
+    // Whoever is in the set is denied at once; a reply passes only if *its* source is in the set.
+    let mut b = Build::new();
+    let (there, back) = (b.gate.chain("there"), b.gate.chain("back"));
+    let member = b.unknown(UnknownKind::Fact, Some("set src"));
+    b.rule(there, member.clone(), DROP);
+    b.rule(back, member, ALLOW);
+    with_reply(&mut b, back, Effect::Deny(Denial::Drop));
+    b.gate.stages[0].chain = Some(there);
+    assert_eq!(judge(&b.gate, &whole())[3], range(0, 9));
+}
+
+#[test]
+fn a_stable_unknown_in_a_chain_that_is_called_twice_agrees_with_itself() {
+    // The bit is turned twice or never, so nothing meets the drop.
+    let mut b = Build::new();
+    let (main, twice) = (b.gate.chain("main"), b.gate.chain("twice"));
+    let browser = b.unknown(UnknownKind::Varies, Some("browser"));
+    let turn = Rewrite::Mark(MarkName::Packet, 1, 0);
+    b.rule(twice, browser, Step::Rewrite(Box::new(turn)));
+    b.rule(main, Guard::Always, Step::Call(twice));
+    b.rule(main, Guard::Always, Step::Call(twice));
+    b.rule(main, Guard::Is(Test::Mark(MarkName::Packet, 1, 1)), DROP);
+    b.stage(Some(main), Effect::Allow, vec![]);
+    assert_eq!(judge(&b.gate, &ask_clients())[0], range(0, 9));
+}
+
+#[test]
+fn a_summary_keeps_how_sure_it_is_however_many_reasons_there_are() {
+    let mut b = Build::new();
+    let (main, called, empty) = (
+        b.gate.chain("main"),
+        b.gate.chain("called"),
+        b.gate.chain("empty"),
+    );
+    for _ in 0..14 {
+        let limit = b.unknown(UnknownKind::Varies, None);
+        b.rule(called, limit, Step::Call(empty));
+    }
+    let fact = b.unknown(UnknownKind::Fact, None);
+    b.rule(called, fact, DROP);
+    for client in 0..10 {
+        b.rule(main, clients(client, client), Step::Call(called));
+    }
+    b.stage(Some(main), Effect::Allow, vec![]);
+    assert_eq!(judge(&b.gate, &ask_clients())[3], range(0, 9));
+}
+
+#[test]
+fn what_varies_and_may_never_pass_is_undecided_but_hindered() {
+    let mut b = Build::new();
+    let chain = b.gate.chain("c");
+    let limit = b.unknown(UnknownKind::Varies, None);
+    let fact = b.unknown(UnknownKind::Fact, None);
+    b.rule(chain, limit, DROP);
+    b.rule(chain, Guard::All(vec![clients(0, 4), fact]), DROP);
+    b.stage(Some(chain), Effect::Allow, vec![]);
+    let mut evaluator = Evaluator::new(&b.gate);
+    let verdict = evaluator.ask(&ask_clients());
+    let [_, _, varying, undecided] = sides(&mut evaluator, &verdict);
+    assert_eq!((varying, undecided), (range(5, 9), range(0, 4)));
+    let hindered = evaluator.values(verdict.hindered, Dim::Source);
+    assert_eq!(hindered, range(0, 4));
+}
+
+#[test]
+fn a_url_pattern_follows_the_port_that_is_asked() {
+    let mut b = Build::new();
+    let chain = b.gate.chain("c");
+    let lang = gatelint::model::Lang::pattern(".*:443").unwrap();
+    let tls = b.gate.text(TextSet::Url(lang));
+    b.rule(chain, Guard::Is(Test::Text(Dim::Host, tls)), ALLOW);
+    b.stage(Some(chain), Effect::Deny(Denial::Deny), vec![]);
+    let mut evaluator = Evaluator::new(&b.gate);
+    for (port, passes) in [(443, true), (3478, false), (443, true)] {
+        let mut question = first(&[(Dim::DestinationPort, Ranges::one(port))]);
+        question.texts = BTreeMap::from([
+            (Dim::Host, TextSpace::one("a.chime.aws")),
+            (Dim::Scheme, TextSpace::one("")),
+        ]);
+        let verdict = evaluator.ask(&question);
+        assert_eq!(!evaluator.is_empty(verdict.allowed), passes, "port {port}");
+    }
+}
+
+#[test]
+fn a_chosen_loopback_address_is_the_machines_own() {
+    let mut b = Build::new();
+    b.gate.own_addresses = Some(Ranges::one(10));
+    let chain = b.gate.chain("c");
+    let loopback = gatelint::model::address([127, 0, 0, 1].into());
+    let one_of = Value::OneOf(range(loopback, loopback + 1));
+    let divert = Rewrite::Set(Dim::Destination, one_of);
+    b.rule(chain, Guard::Always, Step::Rewrite(Box::new(divert)));
+    b.rule(chain, Guard::Is(Test::Local(Dim::Destination)), DROP);
+    b.stage(Some(chain), Effect::Allow, vec![]);
+    assert_eq!(judge(&b.gate, &ask_clients())[1], range(0, 9));
+}
+
+#[test]
+fn a_mapped_network_is_pulled_back_to_the_addresses_asked_for() {
+    // NETMAP of 0..9 in networks of four: 1, 5 and 9 become 101.
+    let mut b = Build::new();
+    let chain = b.gate.chain("c");
+    let prefix = Value::Prefix {
+        base: 100,
+        host_bits: 2,
+    };
+    let map = Rewrite::Set(Dim::Source, prefix);
+    b.rule(chain, Guard::Always, Step::Rewrite(Box::new(map)));
+    b.rule(chain, clients(101, 101), DROP);
+    b.stage(Some(chain), Effect::Allow, vec![]);
+    let [_, denied, _, undecided] = judge(&b.gate, &ask_clients());
+    assert_eq!(denied, [1u128, 5, 9].into_iter().collect());
+    assert!(undecided.is_empty());
+}
+
+#[test]
+fn a_budget_spent_in_a_later_stage_takes_back_what_earlier_ones_allowed() {
+    let mut b = Build::new();
+    let (early, late, deep) = (
+        b.gate.chain("early"),
+        b.gate.chain("late"),
+        b.gate.chain("deep"),
+    );
+    b.rule(early, clients(0, 4), ALLOW);
+    b.rule(late, clients(0, 0), DROP);
+    b.rule(late, Guard::Always, Step::Call(deep));
+    for client in 0..50 {
+        b.rule(deep, clients(client, client), DROP);
+    }
+    b.stage(
+        Some(early),
+        Effect::Allow,
+        vec![Edge {
+            guard: Guard::Always,
+            to: Onward::Stage(StageId(1)),
+        }],
+    );
+    b.stage(Some(late), Effect::Allow, vec![]);
+    for budget in 1..200 {
+        let mut evaluator = Evaluator::with_budget(&b.gate, budget);
+        let verdict = evaluator.ask(&ask_clients());
+        let [allowed, denied, ..] = sides(&mut evaluator, &verdict);
+        assert!(allowed.is_empty(), "budget {budget}");
+        assert!(denied.is_subset(&range(0, 9)) && (verdict.spent || denied == range(0, 9)));
+    }
+}

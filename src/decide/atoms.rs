@@ -46,7 +46,11 @@ impl Atoms {
     /// Looks through a gate.
     pub(crate) fn of(gate: &Gate) -> Self {
         let mut meets: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-        if gate.unknowns.iter().all(|unknown| unknown.identity.is_none()) {
+        if gate
+            .unknowns
+            .iter()
+            .all(|unknown| unknown.identity.is_none())
+        {
             return Self::default();
         }
         let ways = ways(gate);
@@ -113,7 +117,12 @@ impl Atoms {
         }
         let ends = env.ends()?;
         let named = |taken: &&(String, Vec<(Dim, Current)>, Dim)| taken.0 == identity;
-        if let Some((_, _, dim)) = self.taken.iter().filter(named).find(|taken| taken.1 == ends) {
+        if let Some((_, _, dim)) = self
+            .taken
+            .iter()
+            .filter(named)
+            .find(|taken| taken.1 == ends)
+        {
             return Some(*dim);
         }
         let waits = meets == Meets::Often && !self.taken.iter().any(|taken| named(&taken));
@@ -164,8 +173,16 @@ pub(crate) fn widened(set: &Ranges, occurring: &Ranges) -> Ranges {
         let high = ranges.peek().map_or(u128::MAX, |next| next.low() - 1);
         let inside = set.intersect(&Ranges::from(*range));
         for part in inside.ranges() {
-            let from = if part.low() == range.low() { low } else { part.low() };
-            let to = if part.high() == range.high() { high } else { part.high() };
+            let from = if part.low() == range.low() {
+                low
+            } else {
+                part.low()
+            };
+            let to = if part.high() == range.high() {
+                high
+            } else {
+                part.high()
+            };
             parts.extend(crate::model::Range::new(from, to));
         }
         low = high.saturating_add(1);

@@ -12,6 +12,9 @@ use super::space::{Node, Space};
 use super::words::Cells;
 use crate::model::{Dim, Gate, Guard, Question, Ranges, Test, Unknown, UnknownId, UnknownKind};
 
+/// A mapped network's test is pulled back to so many networks of asked addresses, no more.
+const MAPPED_NETWORKS: u32 = 256;
+
 /// Everything a guard's truth depends on but the packet.
 #[derive(Debug)]
 pub(crate) struct Ground<'a> {
@@ -270,13 +273,7 @@ impl Ground<'_> {
         }
     }
 
-    fn unknown(
-        &self,
-        synthetic: &mut Synthetic,
-        id: UnknownId,
-        env: &Env,
-        negated: bool,
-    ) -> Truth {
+    fn unknown(&self, synthetic: &mut Synthetic, id: UnknownId, env: &Env, negated: bool) -> Truth {
         let Some(unknown) = self.gate.unknowns.get(id.0 as usize) else {
             return Truth::Gap(id);
         };
@@ -383,21 +380,9 @@ impl Ground<'_> {
                 base,
                 host_bits,
             } => {
-                let block = self
-                    .asked
-                    .get(&of)
-                    .and_then(|asked| aligned_block(asked, host_bits));
                 let image = Ranges::between(base, base | low_bits(host_bits)).intersect(set);
-                match block {
-                    Some(block) => {
-                        let ranges = image.ranges().iter().filter_map(|range| {
-                            crate::model::Range::new(
-                                block | (range.low() - base),
-                                block | (range.high() - base),
-                            )
-                        });
-                        Truth::Within(of, Ranges::from_unsorted(ranges.collect()))
-                    }
+                match self.mapped_into(of, base, host_bits, &image) {
+                    Some(sent) => Truth::Within(of, sent),
                     None if image.is_empty() => Truth::No,
                     None => chosen(synthetic, "which address a mapped network gives"),
                 }
@@ -410,6 +395,31 @@ impl Ground<'_> {
             },
             Current::Unknown(unknown) => Truth::Gap(unknown),
         }
+    }
+
+    /// The asked values whose mapped value lies in the image; nothing where they spread over too many networks.
+    fn mapped_into(&self, of: Dim, base: u128, bits: u8, image: &Ranges) -> Option<Ranges> {
+        let asked = self.asked.get(&of)?;
+        let mut sent = Vec::new();
+        let mut blocks = 0;
+        for range in asked.ranges() {
+            let mut block = range.low() & !low_bits(bits);
+            loop {
+                blocks += 1;
+                if blocks > MAPPED_NETWORKS {
+                    return None;
+                }
+                sent.extend(image.ranges().iter().filter_map(|range| {
+                    let (low, high) = (range.low() - base, range.high() - base);
+                    crate::model::Range::new(block | low, block | high)
+                }));
+                match (block | low_bits(bits)).checked_add(1) {
+                    Some(next) if next <= range.high() => block = next,
+                    Some(_) | None => break,
+                }
+            }
+        }
+        Some(Ranges::from_unsorted(sent))
     }
 
     fn local(&self, synthetic: &mut Synthetic, dim: Dim, env: &Env) -> Truth {
@@ -456,7 +466,17 @@ impl Ground<'_> {
                 None if values.is_subset(&loopback) => Truth::Yes,
                 Some(_) | None => gap(synthetic),
             },
-            Current::Prefix { .. } | Current::Unknown(_) => gap(synthetic),
+            Current::Prefix {
+                of,
+                base,
+                host_bits,
+            } => {
+                let image = Ranges::between(base, base | low_bits(host_bits));
+                let image = own.map(|own| own.intersect(&image));
+                let sent = image.and_then(|image| self.mapped_into(of, base, host_bits, &image));
+                sent.map_or_else(|| gap(synthetic), |sent| Truth::Within(of, sent))
+            }
+            Current::Unknown(_) => gap(synthetic),
         }
     }
 
@@ -533,13 +553,6 @@ fn loopback() -> Ranges {
 fn own_loopback() -> Ranges {
     let v4 = crate::model::address([127, 0, 0, 1].into());
     [v4, 1].into_iter().collect()
-}
-
-/// The aligned block of `2^bits` values that holds the whole set.
-fn aligned_block(set: &Ranges, bits: u8) -> Option<u128> {
-    let (low, high) = (set.min()?, set.max()?);
-    let block = low & !low_bits(bits);
-    (high & !low_bits(bits) == block).then_some(block)
 }
 
 /// What a text dimension is, completing "cannot tell without ...".

@@ -140,6 +140,7 @@ impl Reach {
                 .map_or(0, |(start, _)| *start);
             let mut stretches = self.map.range(from..=range.high()).peekable();
             while let Some((start, old)) = stretches.next() {
+                space.steps += 1;
                 if old.is_none() {
                     continue;
                 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::env::{Current, Env};
-use super::reach::Reach;
 use super::guard::Taint;
+use super::reach::Reach;
 use super::walk::{Event, Fate, Piece, Walk, merge};
 use super::{Arrival, Decider, Final, Flows, Packet, Part, StepSeen};
 use crate::model::{Conversation, Dim, Effect, Guard, Onward, Stage, StageId, UnknownKind};

@@ -24,7 +24,7 @@ fn the_evaluator_agrees_with_one_flow_at_a_time() {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |text| text.parse().unwrap())
     };
-    let rounds = number("GATELINT_LAWS_ROUNDS", 1000);
+    let rounds = number("GATELINT_LAWS_ROUNDS", 250);
     let seed = number("GATELINT_LAWS_SEED", 1);
     let mut figures = Figures::default();
     let mut broken = Vec::new();
@@ -60,7 +60,10 @@ fn reduced(case: &Case, round: u64, why: &str) -> (Case, String) {
     loop {
         let next = random::smaller(&best).into_iter().find_map(|case| {
             let result = verdicts::check(&case, round, &mut Figures::default());
-            result.err().filter(|other| law(other) == law(why)).map(|why| (case, why))
+            result
+                .err()
+                .filter(|other| law(other) == law(why))
+                .map(|why| (case, why))
         });
         match next {
             Some((case, why)) => (best, reason) = (case, why),
@@ -86,16 +89,33 @@ fn shown(case: &Case) -> String {
         .unwrap();
     }
     for (at, unknown) in case.gate.unknowns.iter().enumerate() {
-        writeln!(text, "u{at}: {:?} {} {:?}", unknown.kind, unknown.code, unknown.identity).unwrap();
+        writeln!(
+            text,
+            "u{at}: {:?} {} {:?}",
+            unknown.kind, unknown.code, unknown.identity
+        )
+        .unwrap();
     }
     writeln!(text, "own {:?}", case.gate.own_addresses).unwrap();
     let q = &case.question;
-    let numbers: Vec<_> = q.numbers.iter().map(|(dim, set)| format!("{dim:?}={:?}..={:?}", set.min(), set.max())).collect();
+    let numbers: Vec<_> = q
+        .numbers
+        .iter()
+        .map(|(dim, set)| format!("{dim:?}={:?}..={:?}", set.min(), set.max()))
+        .collect();
     writeln!(
         text,
         "{numbers:?} texts {:?} addresses {:?} fixed {:?} dlocal {:?} slocal {:?} mark {} {:?}",
-        q.texts.keys().collect::<Vec<_>>(), q.addresses, q.fixed, q.destination_is_local, q.source_is_local, q.mark, q.conversation
+        q.texts.keys().collect::<Vec<_>>(),
+        q.addresses,
+        q.fixed,
+        q.destination_is_local,
+        q.source_is_local,
+        q.mark,
+        q.conversation
     )
     .unwrap();
-    text.replace("Range { low: ", "(").replace(", high: ", "..=").replace(" }", ")")
+    text.replace("Range { low: ", "(")
+        .replace(", high: ", "..=")
+        .replace(" }", ")")
 }

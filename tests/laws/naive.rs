@@ -103,7 +103,10 @@ impl Trial<'_> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "nothing: too many; an error: a fact of the world is needed first")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "nothing: too many; an error: a fact of the world is needed first"
+    )]
     fn branches(
         &mut self,
         facts: &BTreeMap<String, usize>,
@@ -407,7 +410,10 @@ impl<'a> Walk<'a> {
         }
         let rules = self.gate.chains.iter().flat_map(|chain| &chain.rules);
         let edges = self.gate.stages.iter().flat_map(|stage| &stage.edges);
-        rules.map(|rule| &rule.guard).chain(edges.map(|edge| &edge.guard)).any(|guard| tests(guard, dim))
+        rules
+            .map(|rule| &rule.guard)
+            .chain(edges.map(|edge| &edge.guard))
+            .any(|guard| tests(guard, dim))
     }
 
     fn sent(&self, dim: Dim) -> Current {
@@ -419,7 +425,10 @@ impl<'a> Walk<'a> {
     }
 
     fn current(&self, dim: Dim) -> Current {
-        self.values.get(&dim).copied().unwrap_or_else(|| self.sent(dim))
+        self.values
+            .get(&dim)
+            .copied()
+            .unwrap_or_else(|| self.sent(dim))
     }
 
     fn constant(&mut self, dim: Dim, value: u128) {
@@ -690,7 +699,11 @@ impl<'a> Walk<'a> {
         }
         let first = self.packet == Packet::Request
             && self.question.conversation != Conversation::Established;
-        let state = if first { State::New } else { State::Established };
+        let state = if first {
+            State::New
+        } else {
+            State::Established
+        };
         self.constant(Dim::State, state as u128);
         Ok(())
     }
@@ -713,7 +726,10 @@ impl<'a> Walk<'a> {
                     self.values.insert(dim, bound);
                 }
                 Packet::Reply => {
-                    let other = SWAPPED.iter().find(|(to, _)| *to == dim).map(|(_, from)| *from);
+                    let other = SWAPPED
+                        .iter()
+                        .find(|(to, _)| *to == dim)
+                        .map(|(_, from)| *from);
                     let real = self.sent(dim);
                     self.values.insert(other.unwrap_or(dim), real);
                 }

@@ -86,7 +86,12 @@ pub(crate) fn case(random: &mut Random) -> Case {
         };
         gate.unknown(Unknown {
             kind,
-            code: CODES[at % 3],
+            // What shares an identity shares its code, so that fixing one fixes all.
+            code: identity.map_or(CODES[at % 3], |identity| match identity {
+                "p" => "x",
+                "q" => "y",
+                _ => "z",
+            }),
             text: "a fact".to_owned(),
             identity: identity.map(str::to_owned),
             span: None,
@@ -130,7 +135,11 @@ fn effect(random: &mut Random) -> Effect {
 fn stages(random: &mut Random, taste: Taste, gate: &mut Gate) {
     let chains = gate.chains.len();
     let phases: Vec<usize> = if taste.conversation {
-        vec![1 + random.below(2), 1 + random.below(2), 1 + random.below(2)]
+        vec![
+            1 + random.below(2),
+            1 + random.below(2),
+            1 + random.below(2),
+        ]
     } else {
         vec![1 + random.below(3)]
     };
@@ -228,8 +237,14 @@ fn test(random: &mut Random, taste: Taste) -> Test {
                 let (low, high) = random.pick(&sets);
                 Test::In(Dim::Length, Ranges::between(low, high))
             }
-            3 => Test::In(Dim::TcpFlags, random.pick(&[Ranges::one(2), Ranges::one(16), Ranges::between(16, 31)])),
-            _ => Test::In(Dim::Ttl, Ranges::between(random.pick(&[0, 33, 64]), random.pick(&[64, 255]))),
+            3 => Test::In(
+                Dim::TcpFlags,
+                random.pick(&[Ranges::one(2), Ranges::one(16), Ranges::between(16, 31)]),
+            ),
+            _ => Test::In(
+                Dim::Ttl,
+                Ranges::between(random.pick(&[0, 33, 64]), random.pick(&[64, 255])),
+            ),
         };
     }
     match random.below(6) {
@@ -273,7 +288,9 @@ fn step(random: &mut Random, taste: Taste, chain: usize, chains: usize) -> Step 
         }
         8 | 9 if taste.rewrites => Step::Rewrite(Box::new(rewrite(random, taste))),
         10 if taste.rewrites => Step::RewriteAndAllow(
-            (0..random.below(3)).map(|_| rewrite(random, taste)).collect(),
+            (0..random.below(3))
+                .map(|_| rewrite(random, taste))
+                .collect(),
         ),
         11 if taste.unknowns > 0 && random.one_in(2) => {
             Step::Obscure(UnknownId(id(random.below(taste.unknowns))))
@@ -544,12 +561,20 @@ fn smaller_guards(guard: &Guard) -> Vec<Guard> {
                     }
                 };
                 some.push(with(None));
-                some.extend(smaller_guards(inner).into_iter().map(|inner| with(Some(inner))));
+                some.extend(
+                    smaller_guards(inner)
+                        .into_iter()
+                        .map(|inner| with(Some(inner))),
+                );
             }
         }
         Guard::Not(inner) => {
             some.push((**inner).clone());
-            some.extend(smaller_guards(inner).into_iter().map(|inner| Guard::Not(Box::new(inner))));
+            some.extend(
+                smaller_guards(inner)
+                    .into_iter()
+                    .map(|inner| Guard::Not(Box::new(inner))),
+            );
         }
         Guard::Is(_) | Guard::Unknown(_) => {}
     }

@@ -135,12 +135,18 @@ fn cells(
             .filter(|word| space.lang.contains(word.as_bytes()))
             .filter_map(|word| {
                 // Cells may be coarser than all sets: only some are tested here.
-                let exact = representatives.iter().find(|(known, _)| *known == signature(word));
-                let only = representatives.first().filter(|_| representatives.len() == 1);
+                let exact = representatives
+                    .iter()
+                    .find(|(known, _)| *known == signature(word));
+                let only = representatives
+                    .first()
+                    .filter(|_| representatives.len() == 1);
                 let near = exact.or(only).or_else(|| {
                     let tested = tested(gate, *dim);
                     representatives.iter().find(|(known, _)| {
-                        tested.iter().all(|text| known[*text] == signature(word)[*text])
+                        tested
+                            .iter()
+                            .all(|text| known[*text] == signature(word)[*text])
                     })
                 });
                 near.map(|(_, cell)| ((*word).to_owned(), *cell))
@@ -261,10 +267,7 @@ fn sound(
         }
     }
     if side == Side::Undecided && !(can_pass && can_fail) {
-        let readdressed = case.gate.chains.iter().flat_map(|chain| &chain.rules).any(|rule| {
-            matches!(rule.step, Step::Rewrite(_) | Step::RewriteAndAllow(_))
-        }) || case.gate.stages.iter().any(|stage| !stage.enter.is_empty());
-        if !seen.asked_twice && !(seen.identity_twice && readdressed) {
+        if !seen.asked_twice && !(seen.identity_twice && rewrites(case)) {
             return wrong("what is met once is exact");
         }
         figures.needless += 1;
@@ -273,6 +276,12 @@ fn sound(
         figures.needless_varying += 1;
     }
     Ok(())
+}
+
+fn rewrites(case: &Case) -> bool {
+    let mut rules = case.gate.chains.iter().flat_map(|chain| &chain.rules);
+    rules.any(|rule| matches!(rule.step, Step::Rewrite(_) | Step::RewriteAndAllow(_)))
+        || case.gate.stages.iter().any(|stage| !stage.enter.is_empty())
 }
 
 fn samples(case: &Case, told: &mut Told<'_>) -> Result<(), String> {
@@ -312,7 +321,9 @@ fn one_is_as_many(case: &Case, told: &mut Told<'_>, flow: &Flow) -> Result<(), S
     if side == many {
         Ok(())
     } else {
-        Err(format!("trace: {side:?} alone, {many:?} among many: {flow:?}"))
+        Err(format!(
+            "trace: {side:?} alone, {many:?} among many: {flow:?}"
+        ))
     }
 }
 
@@ -405,9 +416,9 @@ fn reworded(case: &Case) -> Vec<(&'static str, Gate)> {
                 let half = Guard::number(Dim::Source, Ranges::between(low, high));
                 ruled(Guard::All(vec![half, rule.guard.clone()]))
             };
-            // A call that rewrites the source would meet both halves.
+            // A call that rewrites the source would meet both halves, and a chosen source is not known to either.
             let calls = matches!(rule.step, Step::Call(_) | Step::Rewrite(_));
-            if !calls {
+            if !calls && !rewrites(case) {
                 reworded.push(("split", with(vec![half(0, 1), half(2, u128::MAX)])));
             }
             let never = ruled(Guard::AnyOf(Vec::new()));
