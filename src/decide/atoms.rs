@@ -32,11 +32,14 @@ pub(crate) struct Inner {
     pub(crate) unknown: UnknownId,
 }
 
+/// An identity, the packet's ends that it was met with, and the atom.
+type Taken = (String, Vec<(Dim, Current)>, Dim);
+
 /// The atoms of one question.
 #[derive(Debug, Default)]
 pub(crate) struct Atoms {
     meets: FxHashMap<String, Meets>,
-    taken: Vec<(String, Vec<(Dim, Current)>, Dim)>,
+    taken: Vec<Taken>,
     /// Atoms that identities named by several rules still wait for.
     reserved: usize,
     inner: Vec<Inner>,
@@ -116,7 +119,7 @@ impl Atoms {
             return None;
         }
         let ends = env.ends()?;
-        let named = |taken: &&(String, Vec<(Dim, Current)>, Dim)| taken.0 == identity;
+        let named = |taken: &&Taken| taken.0 == identity;
         if let Some((_, _, dim)) = self
             .taken
             .iter()

@@ -4,7 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::struct_excessive_bools,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
     clippy::wildcard_enum_match_arm,

@@ -103,10 +103,6 @@ impl Trial<'_> {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "nothing: too many; an error: a fact of the world is needed first"
-    )]
     fn branches(
         &mut self,
         facts: &BTreeMap<String, usize>,

@@ -248,7 +248,7 @@ fn test(random: &mut Random, taste: Taste) -> Test {
         };
     }
     match random.below(6) {
-        0 | 1 | 2 => Test::In(Dim::Source, set(random, 0, 4)),
+        0..=2 => Test::In(Dim::Source, set(random, 0, 4)),
         3 => Test::In(Dim::Destination, set(random, 9, 13)),
         4 => Test::In(Dim::DestinationPort, set(random, 0, 4)),
         _ => Test::In(Dim::Protocol, Ranges::one(random.pick(&[6, 17]))),
@@ -278,7 +278,6 @@ fn guard(random: &mut Random, taste: Taste, depth: usize) -> Guard {
 
 fn step(random: &mut Random, taste: Taste, chain: usize, chains: usize) -> Step {
     match random.below(12) {
-        0..=2 => Step::Decide(effect(random)),
         3 => Step::Return,
         4..=6 if chain + 1 < chains => {
             Step::Call(ChainId(id(chain + 1 + random.below(chains - chain - 1))))

@@ -162,7 +162,9 @@ fn tested(gate: &Gate, dim: Dim) -> Vec<usize> {
         let sides = [Dim::InInterface, Dim::OutInterface];
         match guard {
             Guard::All(guards) | Guard::AnyOf(guards) => {
-                guards.iter().for_each(|guard| leaves(guard, dim, into));
+                for guard in guards {
+                    leaves(guard, dim, into);
+                }
             }
             Guard::Not(inner) => leaves(inner, dim, into),
             Guard::Is(gatelint::model::Test::Text(other, text))
@@ -267,7 +269,7 @@ fn sound(
         }
     }
     if side == Side::Undecided && !(can_pass && can_fail) {
-        if !seen.asked_twice && !(seen.identity_twice && rewrites(case)) {
+        if !(seen.asked_twice || seen.identity_twice && rewrites(case)) {
             return wrong("what is met once is exact");
         }
         figures.needless += 1;
