@@ -47,9 +47,12 @@ fn settled(evaluator: &mut Evaluator<'_>, question: Question, verdict: Verdict) 
     let doubtful = evaluator.minus(doubtful, astray);
     let good = evaluator.minus(verdict.allowed, astray);
     let good = evaluator.minus(good, doubtful);
+    // A required flow has to pass always, so whether it ever does makes no difference.
     let denied = evaluator.union(verdict.denied, verdict.varying);
+    let denied = evaluator.union(denied, verdict.hindered);
     let bad = evaluator.union(denied, astray);
-    let unknown = evaluator.union(verdict.undecided, doubtful);
+    let undecided = evaluator.minus(verdict.undecided, verdict.hindered);
+    let unknown = evaluator.union(undecided, doubtful);
     Judged {
         question,
         verdict,
