@@ -471,3 +471,6 @@ fn summary(subject: &Subject<'_>, answer: Option<String>) -> InputSummary {
         judged_as,
     }
 }
+
+#[cfg(test)]
+mod tests;

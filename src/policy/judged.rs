@@ -6,7 +6,7 @@
 //!
 //! INVARIANT: good, bad and unknown partition the verdict's universe.
 
-use crate::decide::{Arrival, Evaluator, Flows, Part, Verdict};
+use crate::decide::{Arrival, Decider, Evaluator, Flows, Part, Verdict};
 use crate::model::{Dim, Effect, Question};
 
 /// A verdict as a requirement sees it.
@@ -73,7 +73,8 @@ fn astray(evaluator: &mut Evaluator<'_>, question: &Question, verdict: &Verdict)
     };
     let (mut straight, mut surely, mut perhaps) = (none, none, none);
     for part in &verdict.parts {
-        if part.effect != Effect::Allow {
+        // Only at the end of the way it shows where a flow arrives.
+        if part.effect != Effect::Allow || part.decider != Decider::Arrived {
             continue;
         }
         if arrives(part) {

@@ -14,7 +14,7 @@ use super::witness::{accepted_at, witness};
 use super::words::{addresses, few, filled, listed};
 use super::{Context, Policy, Requirement};
 use crate::config::DialectFinding;
-use crate::decide::{Arrival, Decider, Evaluator, Packet, Part};
+use crate::decide::{Arrival, Decider, End, Evaluator, Packet, Part};
 use crate::finding::{Clients, Finding, GroupResult, Label, LabelRole, Outcome, Reason, Severity};
 use crate::model::{Denial, Dim, Effect, Gate, Layer, to_address};
 use crate::source::{FileId, Sources, Span};
@@ -483,17 +483,29 @@ impl Teller<'_> {
                 blocked,
             },
             Decider::Arrived => {
-                // The rule that sent it elsewhere is not known to the verdict; the unknown's place is.
-                let span = part
-                    .unknowns
-                    .iter()
-                    .find_map(|id| evaluator.unknown(*id).and_then(|unknown| unknown.span));
+                // The rule that gave it the address it ends with, else what it hangs on.
+                let sender = problem.judged.verdict.parts.iter().find_map(|other| {
+                    match (&other.decider, other.end == part.end) {
+                        (Decider::Rule(span), true) if other.end != End::default() => Some(*span),
+                        _ => None,
+                    }
+                });
+                let hangs_on = || {
+                    let ids = part.unknowns.iter();
+                    ids.filter_map(|id| evaluator.unknown(*id))
+                        .find_map(|unknown| unknown.span)
+                };
+                let span = sender.or_else(hangs_on);
                 Blame {
                     blocker: span.map_or_else(String::new, |span| self.line(span)),
                     label: span.map(|span| Label {
                         span,
                         role,
-                        text: "it depends on this".to_owned(),
+                        text: if sender.is_some() {
+                            format!("{} is {blocked} here", problem.ask.what)
+                        } else {
+                            "it depends on this".to_owned()
+                        },
                     }),
                     blocked,
                 }
