@@ -241,9 +241,12 @@ impl Bench<'_, '_> {
         };
         let mut rounds: Vec<Round> = Vec::new();
         for (index, alternative) in reach.alternatives.iter().enumerate() {
-            let asks = ask::packets(self.policy, self.gate, &reach.to, alternative);
+            let mut asks = ask::packets(self.policy, self.gate, &reach.to, alternative);
             if asks.is_empty() {
                 continue;
+            }
+            if reach.to.any_one {
+                self.leave_own_network_out(&mut asks);
             }
             let left = rounds.last().map(|round| round.left);
             if left.is_some_and(|left| self.evaluator.is_empty(left)) {
@@ -254,6 +257,19 @@ impl Bench<'_, '_> {
             rounds.push(round);
         }
         (!rounds.is_empty()).then(|| self.conclude(reach, rounds))
+    }
+
+    /// What stands among the clients themselves is reached past the gate: it says nothing about it.
+    fn leave_own_network_out(&self, asks: &mut [Ask]) {
+        let own = self.group.sources();
+        for ask in asks {
+            if let Some(all) = ask.question.numbers.get_mut(&Dim::Destination) {
+                let others = all.minus(&own);
+                if !others.is_empty() {
+                    *all = others;
+                }
+            }
+        }
     }
 
     /// Asks one alternative for what is left.
