@@ -43,7 +43,7 @@ struct Bed {
 impl Bed {
     fn new() -> Self {
         let sources = Sources::new();
-        let text: String = (1..=20).map(|n| format!("rule {n:02}\n")).collect();
+        let text = "rule __\n".repeat(20);
         let file = sources.add("hand.rules", text.into_bytes()).unwrap();
         let mut gate = Gate::new("FORWARD", Layer::Packet);
         gate.role = Some(Role::Gateway);
