@@ -11,6 +11,7 @@
 
 mod answer;
 mod ask;
+mod cause;
 mod check;
 mod clients;
 mod fixes;

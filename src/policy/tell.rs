@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use super::cause::{astray, decisive, reasons, spoken};
 use super::clients::{Group, Groups};
 use super::outcome::{GroupOutcome, Problem};
 use super::setting::Settings;
@@ -14,9 +15,9 @@ use super::witness::{accepted_at, witness};
 use super::words::{addresses, few, filled, listed};
 use super::{Context, Policy, Requirement};
 use crate::config::DialectFinding;
-use crate::decide::{Arrival, Decider, End, Evaluator, Packet, Part};
+use crate::decide::{Decider, End, Evaluator, Packet, Part};
 use crate::finding::{Clients, Finding, GroupResult, Label, LabelRole, Outcome, Reason, Severity};
-use crate::model::{Denial, Dim, Effect, Gate, Layer, to_address};
+use crate::model::{Dim, Effect, Gate, Layer};
 use crate::source::{FileId, Sources, Span};
 
 /// What a finding is about.
@@ -537,124 +538,6 @@ impl Teller<'_> {
         let place = finding.primary.as_ref().map(|label| label.span);
         finding.fingerprint =
             fingerprint(&finding.rule, &finding.target, place, self.context.sources);
-    }
-}
-
-/// The part that decides most of a problem's flows. A verdict may have very many parts: the first ones are looked at.
-fn decisive(evaluator: &mut Evaluator<'_>, problem: &Problem, outcome: Outcome) -> Option<Part> {
-    let parts = &problem.judged.verdict.parts;
-    let mut best: Option<(u128, &Part)> = None;
-    for part in parts.iter().take(4096) {
-        let fits = match outcome {
-            Outcome::Undecided => {
-                !part.unknowns.is_empty()
-                    || matches!(part.decider, Decider::Obscured(_))
-                    || matches!(part.arrival, Arrival::Local | Arrival::Unknown)
-            }
-            Outcome::Fail | Outcome::Degraded | Outcome::Pass | Outcome::NotApplicable => {
-                part.effect != Effect::Allow || matches!(part.arrival, Arrival::Diverted { .. })
-            }
-        };
-        if !fits {
-            continue;
-        }
-        let flows = evaluator.intersect(part.flows, problem.flows);
-        if evaluator.is_empty(flows) {
-            continue;
-        }
-        let weight = [Dim::Source, Dim::Destination, Dim::SourcePort]
-            .into_iter()
-            .map(|dim| evaluator.values(flows, dim).count().max(1))
-            .fold(1u128, u128::saturating_mul);
-        // What denies weighs more than what allows; the first packet more than the others.
-        let rank = weight
-            / if part.effect == Effect::Allow {
-                1024
-            } else {
-                1
-            };
-        if best.is_none_or(|(most, _)| rank > most) {
-            best = Some((rank, part));
-        }
-    }
-    best.map(|(_, part)| part.clone())
-}
-
-/// What an outcome waits for or depends on.
-fn reasons(evaluator: &mut Evaluator<'_>, result: &GroupOutcome) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = result.waits.clone();
-    let mut add = |reason: Reason| {
-        if !reasons.contains(&reason) && reasons.len() < 32 {
-            reasons.push(reason);
-        }
-    };
-    for problem in &result.problems {
-        let verdict = &problem.judged.verdict;
-        for part in verdict.parts.iter().take(4096) {
-            let strays = part.effect == Effect::Allow
-                && matches!(part.arrival, Arrival::Diverted { .. } | Arrival::Unknown);
-            if part.unknowns.is_empty() && !strays {
-                continue;
-            }
-            let flows = evaluator.intersect(part.flows, problem.flows);
-            if evaluator.is_empty(flows) {
-                continue;
-            }
-            for unknown in part.unknowns.iter().filter_map(|id| evaluator.unknown(*id)) {
-                add(Reason {
-                    code: unknown.code.to_owned(),
-                    text: unknown.text.clone(),
-                    span: unknown.span,
-                });
-            }
-            if strays {
-                add(Reason {
-                    code: "diverted".to_owned(),
-                    text: astray(part),
-                    span: None,
-                });
-            }
-        }
-        if verdict.spent && result.outcome == Outcome::Undecided {
-            add(Reason {
-                code: "budget".to_owned(),
-                text: "more work than the budget allows".to_owned(),
-                span: None,
-            });
-        }
-    }
-    reasons
-}
-
-fn astray(part: &Part) -> String {
-    match part.arrival {
-        Arrival::Diverted { address, port } => {
-            let address = address.map(|address| to_address(address).to_string());
-            let port = port.map(|port| format!("port {port}"));
-            let place: Vec<String> = address.into_iter().chain(port).collect();
-            format!("diverted to {}", place.join(" "))
-        }
-        Arrival::Local => "handed to a service of this machine".to_owned(),
-        Arrival::Unknown => "sent to an address that is not known".to_owned(),
-        Arrival::AsAsked => "let through".to_owned(),
-    }
-}
-
-fn spoken(denial: Denial) -> &'static str {
-    match denial {
-        Denial::Drop => "dropped",
-        Denial::Reject => "rejected",
-        Denial::Deny | Denial::Refused => "refused",
-        Denial::Challenge => "answered with 407, asking for credentials,",
-        Denial::Rewritten => "answered with other addresses",
-        Denial::NxDomain => "answered with NXDOMAIN",
-        Denial::NoData => "answered with no data",
-        Denial::Truncated => "truncated",
-        Denial::Unreachable => "unreachable",
-        Denial::Fails => "left without an answer",
-        Denial::Blocked => "blocked",
-        Denial::Diverted => "sent elsewhere",
-        Denial::DoesNotStart => "not served",
     }
 }
 
