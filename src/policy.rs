@@ -140,4 +140,20 @@ mod tests {
             assert!(errors.is_empty(), "{errors:#?}");
         }
     }
+    #[test]
+    fn every_builtin_policy_holds_its_own_tests() {
+        for (name, _) in BUILTINS {
+            let sources = Sources::new();
+            let policy = builtin(&sources, name, &Networks::embedded()).unwrap();
+            let told = test(&policy.unwrap(), &crate::config::NoFiles);
+            assert!(!told.results.is_empty());
+            let problems: Vec<_> = told
+                .results
+                .iter()
+                .filter(|result| !result.problems.is_empty())
+                .collect();
+            assert!(problems.is_empty(), "{problems:#?}");
+            assert!(told.without_failing_test.is_empty());
+        }
+    }
 }
