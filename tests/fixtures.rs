@@ -2,7 +2,8 @@
 //!
 //! A fixture is a folder with input files and `expected.txt`: standard output, standard error where there is any, and
 //! the exit code. It may have `expected.json` (the same run as JSON) and `cmd` (the arguments; by default `check .`).
-//! There is no code per case. `GATELINT_BLESS=1 cargo test --test fixtures` writes the expectations anew.
+//! Where users check the folder itself, the expectation would be read as a config: there it stands beside the folder
+//! (`office.expected.txt`). There is no code per case. `GATELINT_BLESS=1 cargo test --test fixtures` writes the expectations anew.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,12 +33,13 @@ fn every_fixture_says_what_is_expected() {
         copy_inputs(fixture, &here, true);
         let arguments = arguments(fixture);
         let text = run(&here, &arguments);
-        compare(fixture, "expected.txt", &text, bless, &mut problems);
-        if fixture.join("expected.json").exists() {
+        compare(&beside(fixture, "expected.txt"), &text, bless, &mut problems);
+        let expected_json = beside(fixture, "expected.json");
+        if expected_json.exists() {
             let mut arguments = arguments;
             arguments.extend(["--format".to_owned(), "json".to_owned()]);
             let json = without_version(&run(&here, &arguments));
-            compare(fixture, "expected.json", &json, bless, &mut problems);
+            compare(&expected_json, &json, bless, &mut problems);
         }
     }
     let _ = fs::remove_dir_all(&scratch);
@@ -62,10 +64,11 @@ fn find(
         .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
         .unwrap_or_default();
     entries.sort();
-    let has_files = entries
-        .iter()
-        .any(|path| path.is_file() && !path.ends_with("README.md"));
-    if folder.join("expected.txt").exists() || (bless && depth >= 2) {
+    let has_files = depth > 0
+        && entries
+            .iter()
+            .any(|path| path.is_file() && !path.ends_with("README.md"));
+    if beside(folder, "expected.txt").exists() || (bless && depth >= 2) {
         fixtures.push(folder.to_owned());
     } else if has_files || depth >= 2 {
         problems.push(format!("{}: no expected.txt", folder.display()));
@@ -73,6 +76,19 @@ fn find(
         for entry in entries.iter().filter(|path| path.is_dir()) {
             find(entry, depth + 1, bless, fixtures, problems);
         }
+    }
+}
+
+/// Where the expectation of that name stands: in the folder, or beside it with the folder's name in front.
+fn beside(fixture: &Path, name: &str) -> PathBuf {
+    let mut file = fixture.file_name().unwrap_or_default().to_owned();
+    file.push(".");
+    file.push(name);
+    let beside = fixture.with_file_name(file);
+    if beside.exists() {
+        beside
+    } else {
+        fixture.join(name)
     }
 }
 
@@ -121,13 +137,12 @@ fn without_version(json: &str) -> String {
     json.replacen(&version, "\"version\": \"\"", 1)
 }
 
-fn compare(fixture: &Path, name: &str, shown: &str, bless: bool, problems: &mut Vec<String>) {
-    let path = fixture.join(name);
+fn compare(path: &Path, shown: &str, bless: bool, problems: &mut Vec<String>) {
     if bless {
-        fs::write(&path, shown).unwrap();
+        fs::write(path, shown).unwrap();
         return;
     }
-    let expected = fs::read_to_string(&path)
+    let expected = fs::read_to_string(path)
         .unwrap_or_default()
         .replace("\r\n", "\n");
     if expected != shown {
