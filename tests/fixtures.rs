@@ -33,7 +33,12 @@ fn every_fixture_says_what_is_expected() {
         copy_inputs(fixture, &here, true);
         let arguments = arguments(fixture);
         let text = run(&here, &arguments);
-        compare(&beside(fixture, "expected.txt"), &text, bless, &mut problems);
+        compare(
+            &beside(fixture, "expected.txt"),
+            &text,
+            bless,
+            &mut problems,
+        );
         let expected_json = beside(fixture, "expected.json");
         if expected_json.exists() {
             let mut arguments = arguments;
