@@ -6,7 +6,7 @@
     reason = "a test may stop at what it did not expect, reads files and runs the program"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -280,10 +280,21 @@ fn every_kind_has_a_fixture_and_a_folder_of_its_own() {
 
 #[test]
 fn every_diagnostic_has_a_name_of_its_kind_and_a_doc() {
-    let mut seen = BTreeSet::new();
+    let mut docs = BTreeMap::new();
+    for kind in gatelint::KINDS {
+        let ids: BTreeSet<_> = kind.diagnostics.iter().map(|one| one.id).collect();
+        assert_eq!(
+            ids.len(),
+            kind.diagnostics.len(),
+            "{} lists one twice",
+            kind.name
+        );
+    }
     for diagnostic in gatelint::KINDS.iter().flat_map(|kind| kind.diagnostics) {
         let id = diagnostic.id;
-        assert!(seen.insert(id), "{id} is listed twice");
+        // Kinds that carry the same dialect share its diagnostics.
+        let doc = *docs.entry(id).or_insert(diagnostic.doc);
+        assert_eq!(doc, diagnostic.doc, "{id} means two things");
         assert!(id.contains('/'), "{id} has no family");
         let sentences = diagnostic.doc.matches(['.', '?', '!']).count();
         assert!(sentences >= 2, "{id}: the doc is one sentence");

@@ -1,5 +1,7 @@
 //! In: policies and the tables of kinds. Out: the list of every rule, and what one of them means.
 
+use std::collections::BTreeSet;
+
 use gatelint::config::{Diagnostic, Level};
 use gatelint::policy::did_you_mean;
 use gatelint::{KINDS, Policy, Severity, Sources};
@@ -140,7 +142,9 @@ pub(super) fn say_unknown<'a>(
 }
 
 fn diagnostics() -> impl Iterator<Item = &'static Diagnostic> {
-    KINDS.iter().flat_map(|kind| kind.diagnostics)
+    let mut seen = BTreeSet::new();
+    let all = KINDS.iter().flat_map(|kind| kind.diagnostics);
+    all.filter(move |diagnostic| seen.insert(diagnostic.id))
 }
 
 fn severity(level: Level) -> Severity {
