@@ -1,7 +1,7 @@
 //! In: one request as the machine contract writes it, and the gates of one config. Out: what the real program would do
 //! with exactly that packet, request, lookup or fetch, and the way it takes.
 //!
-//! There is no second implementation behind a trace: the request becomes a [`Question`] and the one evaluator answers.
+//! There is no second implementation behind a trace: the request becomes a `Question` and the one evaluator answers.
 //! A field that the request does not give is asked for every value; where the values differ, the answer is undecided
 //! and names the field.
 //!

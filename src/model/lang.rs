@@ -2,7 +2,7 @@
 //!
 //! A [`Lang`] is a complete, minimal, canonically numbered DFA, so that equal languages are equal values, emptiness is a
 //! look at one state, and the shortest word is a breadth-first walk. Sizes are bounded: what would grow past
-//! [`STATE_LIMIT`] is a [`LangError`], which callers turn into an unknown.
+//! `STATE_LIMIT` is a [`LangError`], which callers turn into an unknown.
 //!
 //! Invariants: state 0 is the start; every state is reachable; byte classes are as coarse as the transitions allow.
 
@@ -37,7 +37,7 @@ struct Dfa {
 /// Why a language could not be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LangError {
-    /// More than [`STATE_LIMIT`] states.
+    /// More than `STATE_LIMIT` states.
     #[error("the expression needs more than {STATE_LIMIT} states")]
     TooLarge,
     /// A construct without a finite automaton here.
