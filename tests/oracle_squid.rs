@@ -56,8 +56,9 @@ fn squid_agrees_wherever_the_answer_is_certain() {
     }
     std::fs::remove_dir_all(&folder).expect("the temporary folder is ours");
     eprintln!(
-        "squid oracle: {rounds} configs ({} do not start), {} requests agreed, {} undecided, {} split; undecided by reason {:?}",
+        "squid oracle: {rounds} configs ({} do not start), {} requests unanswered by a crash, {} agreed, {} undecided, {} split; undecided by reason {:?}",
         totals.refused,
+        totals.crashed,
         totals.agreed,
         totals.undecided,
         totals.split.len(),
@@ -72,6 +73,7 @@ struct Totals {
     agreed: usize,
     undecided: usize,
     refused: usize,
+    crashed: usize,
     split: Vec<String>,
     reasons: BTreeMap<String, usize>,
 }
@@ -86,7 +88,11 @@ impl Totals {
             .zip(result["results"].as_array().expect("results"))
         {
             let decision = answer["decision"].as_str().expect("a decision");
-            let real = if decision.starts_with("error: squid did not start") {
+            let real = if decision.contains("did not start: exit status -") {
+                // A signal ended Squid: a fault of its memory, which says nothing about the config.
+                self.crashed += 1;
+                continue;
+            } else if decision.starts_with("error: squid did not start") {
                 Predicted::DoesNotStart
             } else if decision == "allow" {
                 Predicted::Allow

@@ -363,7 +363,12 @@ def shift_tz(now):
     diff = (want - (u.weekday() * 1440 + u.hour * 60 + u.minute)) % 10080
     if diff > 5040:
         diff -= 10080
-    return "ORC%s%d:%02d" % ("-" if diff >= 0 else "+", abs(diff) // 60, abs(diff) % 60)
+    return diff * 60
+
+
+def time_zone(offset):
+    """A TZif file (RFC 8536) of one zone that many seconds east: the TZ string itself ends at 24 hours."""
+    return b"TZif" + bytes(16) + struct.pack("!6L", 0, 0, 0, 0, 1, 4) + struct.pack("!lBB", offset, 0, 0) + b"ORC\0"
 
 
 def run_job(job, opts):
@@ -409,7 +414,11 @@ def run_job(job, opts):
                     sink(p)
         env = dict(os.environ)
         if job.get("now"):
-            env["TZ"] = shift_tz(job["now"])
+            zone = os.path.join(tmp, "zone")
+            with open(zone, "wb") as f:
+                f.write(time_zone(shift_tz(job["now"])))
+            os.chown(zone, user.pw_uid, user.pw_gid)
+            env["TZ"] = ":" + zone
         errf = open(os.path.join(tmp, "stderr.log"), "w+", encoding="latin-1")
         proc = subprocess.Popen([opts.squid, "-N", "-d", "1", "-f", main], env=env, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.DEVNULL, stderr=errf)
