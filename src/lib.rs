@@ -19,6 +19,7 @@ pub mod source;
 pub mod trace;
 
 mod check;
+mod yaml;
 
 pub use check::{Checked, Target, TargetError, main_reading, read};
 pub use config::{Facts, KINDS, Kind};

@@ -26,7 +26,6 @@ mod tell;
 mod test;
 mod witness;
 mod words;
-mod yaml;
 
 use crate::config::{Facts, Files, Input, Kind, Reading};
 use crate::model::Ranges;

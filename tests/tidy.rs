@@ -11,17 +11,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. Data flows one way, and so does `use`.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("source", &[]),
+    ("yaml", &["source"]),
     ("model", &["source"]),
-    ("config", &["source", "model"]),
+    ("config", &["source", "yaml", "model"]),
     ("decide", &["source", "model"]),
     ("finding", &["source", "config"]),
     ("report", &["source", "config", "finding"]),
     ("trace", &["source", "model", "decide"]),
     (
         "policy",
-        &["source", "model", "config", "decide", "finding"],
+        &["source", "yaml", "model", "config", "decide", "finding"],
     ),
     ("check", &["source", "config", "finding", "policy"]),
 ];

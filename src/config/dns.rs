@@ -10,10 +10,12 @@
 //! Invariants: setting names are fixed, policies ask for them; no value here is a guess: what a file does not tell is
 //! [`Known::Unknown`] with its reason.
 
+use std::net::IpAddr;
+
 use super::{FactValue, Reading, Setting, SettingValue};
 use crate::model::{
     ChainId, Denial, Dim, DomainScope, Edge, Effect, Fallback, Gate, Guard, Onward, Ranges, Rule,
-    Stage, StageId, Step, Test, TextSet,
+    Stage, StageId, Step, Test, TextSet, Unknown, UnknownKind,
 };
 use crate::source::{Span, Spanned};
 
@@ -344,6 +346,86 @@ pub(super) fn deny(denial: Denial) -> Step {
 /// An exemption: on to the next stage.
 pub(super) fn allow() -> Step {
     Step::Decide(Effect::Allow)
+}
+
+/// Fixed addresses in an answer of this type: none of the service's, unless they are some of those that it may have.
+pub(super) fn fixed(
+    gate: &mut Gate,
+    kind: u128,
+    addresses: &[IpAddr],
+    span: Span,
+) -> Vec<(Guard, Step)> {
+    if addresses.is_empty() {
+        return Vec::new();
+    }
+    let public = addresses
+        .iter()
+        .filter(|ip| !is_internal(**ip))
+        .fold(Ranges::empty(), |all, ip| all.union(&Ranges::host(*ip)));
+    let mut steps = Vec::new();
+    if !public.is_empty() {
+        let text = "whether the fixed addresses in it are the service's".to_owned();
+        let maybe = opaque(gate, span, "pinned", text);
+        steps.push((
+            Guard::All(vec![query_type([kind]), any_address(public)]),
+            maybe,
+        ));
+    }
+    steps.push((query_type([kind]), deny(Denial::Rewritten)));
+    steps
+}
+
+/// No service on the internet has such an address.
+fn is_internal(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_loopback() || v4.is_unspecified() || v4.is_link_local()
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local(),
+    }
+}
+
+/// The flows of a guard are undecided; `text` completes "cannot tell without ...".
+pub(super) fn obscure(
+    gate: &mut Gate,
+    chain: ChainId,
+    guard: Guard,
+    span: Span,
+    code: &'static str,
+    text: String,
+) {
+    let step = opaque(gate, span, code, text);
+    gate.rule(chain, Rule { guard, step, span });
+}
+
+/// A step whose effect is not known; `text` completes "cannot tell without ...".
+pub(super) fn opaque(gate: &mut Gate, span: Span, code: &'static str, text: String) -> Step {
+    Step::Obscure(gate.unknown(Unknown {
+        kind: UnknownKind::Opaque,
+        code,
+        identity: Some(text.clone()),
+        text,
+        span: Some(span),
+    }))
+}
+
+/// An address or a prefix.
+pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
+    match text.split_once('/') {
+        Some((base, bits)) => {
+            let net = ipnet::IpNet::new(base.parse().ok()?, bits.parse().ok()?).ok()?;
+            Some(net.trunc())
+        }
+        None => Some(ipnet::IpNet::from(text.parse::<IpAddr>().ok()?)),
+    }
+}
+
+/// The addresses by which a machine asks itself.
+pub(super) fn loopback() -> Ranges {
+    ["127.0.0.0/8", "::1"]
+        .iter()
+        .filter_map(|text| network(text))
+        .fold(Ranges::empty(), |all, net| all.union(&Ranges::network(net)))
 }
 
 /// A stage of the way: [`ACCESS`], [`NAMES`], [`UPSTREAM`] or [`ANSWERS`].

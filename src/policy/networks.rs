@@ -11,9 +11,9 @@ use serde::Deserialize;
 use super::PolicyError;
 use super::parameters::network;
 use super::words::cidrs;
-use super::yaml::{self, Node, Yaml};
 use crate::model::Ranges;
 use crate::source::{FileId, Sources, Span};
+use crate::yaml::{self, Node, Yaml};
 
 /// The published address ranges that policies name by service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -22,12 +22,12 @@ mod tests_section;
 use std::collections::BTreeMap;
 
 use super::parameters::{did_you_mean, value_of};
-use super::yaml::{self, Node, Yaml};
 use super::{
     Networks, Parameter, ParameterKind, ParameterValue, Policy, PolicyError, Requirement, Summary,
 };
 use crate::finding::Outcome;
 use crate::source::{FileId, Sources, Span};
+use crate::yaml::{self, Node, Yaml};
 use fields::{Fields, Problems};
 
 const SCHEMA: &str = "gatelint.policy/v1";

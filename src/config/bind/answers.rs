@@ -11,10 +11,10 @@ use ipnet::IpNet;
 
 use super::super::dns::{
     TYPE_A, TYPE_AAAA, ZoneRule, alias, allow, any_address, deepest_first, deny, every_address,
-    query_type,
+    fixed, obscure, opaque, query_type,
 };
 use super::acl::Lists;
-use super::lower::{in_trees, obscure, opaque};
+use super::lower::in_trees;
 use super::masterfile::Records;
 use super::names;
 use super::scene::{Context, Scene, flag, name_list};
@@ -376,8 +376,12 @@ fn both(guard: Guard, also: Option<Guard>) -> Guard {
 fn data(gate: &mut Gate, records: &Records) -> Vec<(Option<Guard>, Step)> {
     let a: Vec<IpAddr> = records.a.iter().copied().map(IpAddr::from).collect();
     let aaaa: Vec<IpAddr> = records.aaaa.iter().copied().map(IpAddr::from).collect();
-    let mut steps = names::fixed(gate, TYPE_A, &a, records.span);
-    steps.extend(names::fixed(gate, TYPE_AAAA, &aaaa, records.span));
+    let mut steps = fixed(gate, TYPE_A, &a, records.span);
+    steps.extend(fixed(gate, TYPE_AAAA, &aaaa, records.span));
+    let mut steps: Vec<_> = steps
+        .into_iter()
+        .map(|(guard, step)| (Some(guard), step))
+        .collect();
     steps.push((None, deny(Denial::NoData)));
     steps
 }

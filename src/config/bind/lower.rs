@@ -4,7 +4,7 @@
 //! passes that view's zones, its recursion lists and forwarders, and its answer filters. A clause of a view overrides
 //! the one of `options`; a clause that is not understood makes its scope undecided.
 
-use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, version, way};
+use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, obscure, version, way};
 use super::super::{DialectFinding, Facts, Files, Input, Reading};
 use super::acl::Lists;
 use super::parse::Config;
@@ -13,8 +13,7 @@ use super::scope::{Missing, Scope};
 use super::syntax::Statement;
 use super::{access, answers, edns, names, refused};
 use crate::model::{
-    ChainId, Denial, Edge, Effect, Fallback, Gate, Guard, Layer, Onward, Rule, Stage, StageId,
-    Step, Unknown, UnknownKind,
+    ChainId, Denial, Edge, Effect, Fallback, Gate, Guard, Layer, Onward, Stage, StageId,
 };
 use crate::source::{Span, Spanned};
 
@@ -261,30 +260,6 @@ pub(super) fn obscure_missing(gate: &mut Gate, chain: ChainId, missing: &Missing
         "include",
         format!("the included file `{}`", missing.name.value),
     );
-}
-
-/// The flows of a guard are undecided.
-pub(super) fn obscure(
-    gate: &mut Gate,
-    chain: ChainId,
-    guard: Guard,
-    span: Span,
-    code: &'static str,
-    text: String,
-) {
-    let step = opaque(gate, span, code, text);
-    gate.rule(chain, Rule { guard, step, span });
-}
-
-/// A step whose effect is not known.
-pub(super) fn opaque(gate: &mut Gate, span: Span, code: &'static str, text: String) -> Step {
-    Step::Obscure(gate.unknown(Unknown {
-        kind: UnknownKind::Opaque,
-        code,
-        identity: Some(text.clone()),
-        text,
-        span: Some(span),
-    }))
 }
 
 /// Answers for its own zones only, so no client of a meeting asks it.

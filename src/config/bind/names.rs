@@ -9,16 +9,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::super::Opened;
-use super::super::dns::{
-    TYPE_A, TYPE_AAAA, ZoneRule, allow, any_address, deepest_first, deny, query_type,
-};
+use super::super::dns::{TYPE_A, TYPE_AAAA, ZoneRule, allow, deepest_first, deny, fixed, opaque};
 use super::acl::Lists;
-use super::lower::{obscure_missing, opaque};
+use super::lower::obscure_missing;
 use super::masterfile::{self, Names, Records};
 use super::parse::{resolve, shown};
 use super::scene::{Context, Scene};
 use super::scope::Zone;
-use crate::model::{ChainId, Denial, DomainScope, Gate, Guard, Ranges, Rule, Step};
+use crate::model::{ChainId, Denial, DomainScope, Gate, Guard, Rule, Step};
 use crate::source::Span;
 
 /// Zone files that were opened, by path and origin.
@@ -311,48 +309,11 @@ fn answers(gate: &mut Gate, records: &Records, below_apex: bool) -> Vec<(Option<
     let a: Vec<IpAddr> = records.a.iter().copied().map(IpAddr::from).collect();
     let aaaa: Vec<IpAddr> = records.aaaa.iter().copied().map(IpAddr::from).collect();
     for (kind, addresses) in [(TYPE_A, a), (TYPE_AAAA, aaaa)] {
-        steps.extend(fixed(gate, kind, &addresses, span));
+        let fixed = fixed(gate, kind, &addresses, span);
+        steps.extend(fixed.into_iter().map(|(guard, step)| (Some(guard), step)));
     }
     steps.push((None, deny(Denial::NoData)));
     steps
-}
-
-/// Fixed addresses in an answer: none of the service's, unless they are some of those that it may have.
-pub(super) fn fixed(
-    gate: &mut Gate,
-    kind: u128,
-    addresses: &[IpAddr],
-    span: Span,
-) -> Vec<(Option<Guard>, Step)> {
-    if addresses.is_empty() {
-        return Vec::new();
-    }
-    let ranges = addresses
-        .iter()
-        .filter(|ip| !is_internal(**ip))
-        .fold(Ranges::empty(), |all, ip| all.union(&Ranges::host(*ip)));
-    if ranges.is_empty() {
-        return vec![(Some(query_type([kind])), deny(Denial::Rewritten))];
-    }
-    let text = "whether the fixed addresses in it are the service's".to_owned();
-    let maybe = opaque(gate, span, "pinned", text);
-    vec![
-        (
-            Some(Guard::All(vec![query_type([kind]), any_address(ranges)])),
-            maybe,
-        ),
-        (Some(query_type([kind])), deny(Denial::Rewritten)),
-    ]
-}
-
-/// No service on the internet has such an address.
-fn is_internal(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_loopback() || v4.is_unspecified() || v4.is_link_local()
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local(),
-    }
 }
 
 /// Opens the file of a response policy zone.

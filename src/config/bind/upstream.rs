@@ -5,9 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::super::dns::{ZoneRule, allow, deepest_first, deny};
+use super::super::dns::{ZoneRule, allow, deepest_first, deny, opaque};
 use super::acl::{Network, network};
-use super::lower::opaque;
 use super::scene::{Context, Scene, flag};
 use super::scope::{Server, Zone};
 use super::syntax::Statement;

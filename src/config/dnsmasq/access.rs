@@ -3,9 +3,8 @@
 use std::net::IpAddr;
 
 use super::super::Facts;
-use super::super::dns::deny;
-use super::lower::obscure;
-use super::parse::{Config, network};
+use super::super::dns::{deny, loopback, network, obscure};
+use super::parse::Config;
 use super::syntax::Line;
 use crate::model::{
     ChainId, ClientGroup, Denial, Dim, Gate, Guard, Ranges, Rule, Unknown, UnknownKind,
@@ -134,11 +133,4 @@ fn local_service(gate: &mut Gate, chain: ChainId, span: Span, facts: &Facts) {
             span,
         },
     );
-}
-
-fn loopback() -> Ranges {
-    ["127.0.0.0/8", "::1"]
-        .iter()
-        .filter_map(|text| network(text))
-        .fold(Ranges::empty(), |all, net| all.union(&Ranges::network(net)))
 }

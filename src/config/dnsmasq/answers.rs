@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::super::dns::{TYPE_A, TYPE_AAAA, any_address, deny, host, query_type};
-use super::parse::{Config, network};
+use super::super::dns::{TYPE_A, TYPE_AAAA, any_address, deny, host, network, query_type};
+use super::parse::Config;
 use super::syntax::Line;
 use crate::model::{ChainId, Denial, DomainScope, Gate, Guard, Range, Ranges, Rule, address};
 

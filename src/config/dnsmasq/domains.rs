@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::dns::{self, TYPE_A, TYPE_AAAA, allow, deny, query_type};
+use super::super::dns::{self, TYPE_A, TYPE_AAAA, allow, deny, obscure, query_type};
 use super::hosts::fixed;
-use super::lower::{Servers, forward, obscure};
+use super::lower::{Servers, forward};
 use super::parse::{Action, Config, Target};
 use crate::model::{
     ChainId, Denial, Dim, DomainScope, Gate, Guard, Lang, Rule, Step, Test, TextSet,

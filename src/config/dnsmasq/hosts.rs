@@ -4,10 +4,9 @@
 
 use std::net::IpAddr;
 
-use super::super::dns::{self, TYPE_A, TYPE_AAAA, any_address, deny, query_type};
-use super::lower::obscure;
+use super::super::dns::{self, TYPE_A, TYPE_AAAA, obscure};
 use super::parse::Config;
-use crate::model::{ChainId, Denial, DomainScope, Gate, Guard, Ranges, Rule};
+use crate::model::{ChainId, DomainScope, Gate, Guard, Rule};
 use crate::source::Span;
 
 /// Names with an address of their own: only the exact name, and only the family that is given.
@@ -72,7 +71,7 @@ pub(super) fn chain_into(gate: &mut Gate, config: &Config, chain: ChainId) {
     }
 }
 
-/// Fixed addresses are not the service's, unless they are some of those that it may have.
+/// What a name with fixed addresses is answered.
 pub(super) fn fixed(
     gate: &mut Gate,
     chain: ChainId,
@@ -81,35 +80,8 @@ pub(super) fn fixed(
     addresses: &[IpAddr],
     span: Span,
 ) {
-    if addresses.is_empty() {
-        return;
-    }
-    let here = Guard::All(vec![host.clone(), query_type([kind])]);
-    let public = addresses
-        .iter()
-        .filter(|ip| !is_internal(**ip))
-        .fold(Ranges::empty(), |all, ip| all.union(&Ranges::host(*ip)));
-    if !public.is_empty() {
-        let text = "whether the fixed addresses in it are the service's".to_owned();
-        let pinned = Guard::All(vec![here.clone(), any_address(public)]);
-        obscure(gate, chain, pinned, span, "pinned", text);
-    }
-    gate.rule(
-        chain,
-        Rule {
-            guard: here,
-            step: deny(Denial::Rewritten),
-            span,
-        },
-    );
-}
-
-/// No service on the internet has such an address.
-fn is_internal(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            v4.is_private() || v4.is_loopback() || v4.is_unspecified() || v4.is_link_local()
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local(),
+    for (guard, step) in dns::fixed(gate, kind, addresses, span) {
+        let guard = Guard::All(vec![host.clone(), guard]);
+        gate.rule(chain, Rule { guard, step, span });
     }
 }

@@ -4,11 +4,11 @@
 //! that has something for the record type (`domain-match.c`); what it forwards comes back through its filters. It is
 //! transparent for EDNS0: a query goes on with an OPT record if the client sent one.
 
-use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, allow, deny, way};
+use super::super::dns::{self, ACCESS, ANSWERS, Hop, NAMES, allow, deny, obscure, way};
 use super::super::{Facts, Files, Input, Opened, Reading};
 use super::parse::Config;
 use super::{access, answers, domains, edns, hosts};
-use crate::model::{ChainId, Denial, Effect, Gate, Guard, Layer, Rule, Step, Unknown, UnknownKind};
+use crate::model::{ChainId, Denial, Effect, Gate, Guard, Layer, Rule, Step};
 use crate::source::Span;
 
 /// The version that is assumed where no fact tells it.
@@ -194,25 +194,6 @@ fn names(
         obscure(gate, chain, Guard::Always, *span, "upstream", text.clone());
     }
     chain
-}
-
-/// The flows of a guard are undecided.
-pub(super) fn obscure(
-    gate: &mut Gate,
-    chain: ChainId,
-    guard: Guard,
-    span: Span,
-    code: &'static str,
-    text: String,
-) {
-    let step = Step::Obscure(gate.unknown(Unknown {
-        kind: UnknownKind::Opaque,
-        code,
-        identity: Some(text.clone()),
-        text,
-        span: Some(span),
-    }));
-    gate.rule(chain, Rule { guard, step, span });
 }
 
 /// A step that goes on to the upstream servers.

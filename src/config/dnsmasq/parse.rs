@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::super::dns::network;
 use super::super::{DialectFinding, Edit, Files, Fix, Input, Opened};
 use super::grammar::{self, Takes};
 use super::syntax::{self, Line};
@@ -441,15 +442,4 @@ fn has_good_port(server: &str) -> bool {
         part.split_once('#')
             .is_none_or(|(_, port)| port.parse::<u16>().is_ok())
     })
-}
-
-/// An address or a prefix.
-pub(super) fn network(text: &str) -> Option<ipnet::IpNet> {
-    match text.split_once('/') {
-        Some((base, bits)) => {
-            let net = ipnet::IpNet::new(base.parse().ok()?, bits.parse().ok()?).ok()?;
-            Some(net.trunc())
-        }
-        None => Some(ipnet::IpNet::from(text.parse::<IpAddr>().ok()?)),
-    }
 }

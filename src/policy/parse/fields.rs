@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::PolicyError;
 use super::super::parameters::did_you_mean;
-use super::super::yaml::{Node, Yaml};
 use crate::finding::{Outcome, Severity};
 use crate::source::{Span, Spanned};
+use crate::yaml::{Node, Yaml};
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]

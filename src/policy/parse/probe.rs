@@ -3,11 +3,11 @@
 //! `[PROBE]` or `{any-of: [{name, probes: [PROBE]}]}`; a probe is `{connect: URL}` or, without a URL, `worker-wasm`.
 
 use super::super::parameters::did_you_mean;
-use super::super::yaml::{Node, Yaml};
 use super::super::{Probe, ProbeGroup};
 use super::fields::{self, Fields, Problems};
 use crate::model::Resource;
 use crate::source::Spanned;
+use crate::yaml::{Node, Yaml};
 
 pub(super) fn probe_groups(yaml: &Yaml, problems: &mut Problems) -> Vec<ProbeGroup> {
     if let Node::List(_) = &yaml.value {

@@ -17,7 +17,6 @@
 use std::collections::BTreeMap;
 
 use super::super::parameters::did_you_mean;
-use super::super::yaml::{Node, Yaml};
 use super::super::{
     Alternative, Breadth, Condition, Demand, Destination, Layered, Parameter, ParameterKind, Reach,
     Requirement, Resolve,
@@ -29,6 +28,7 @@ use super::setting::settings;
 use crate::finding::{Outcome, Severity};
 use crate::model::Layer;
 use crate::source::Spanned;
+use crate::yaml::{Node, Yaml};
 
 /// What a requirement may name.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::parameters::{did_you_mean, network};
-use super::super::yaml::{Node, Yaml};
 use super::super::{Networks, Service};
 use super::fields::{self, Fields, Problems};
 use crate::model::Ranges;
 use crate::source::Spanned;
+use crate::yaml::{Node, Yaml};
 
 /// The named sets of a policy.
 #[derive(Debug, Default)]

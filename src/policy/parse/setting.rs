@@ -4,9 +4,9 @@
 //! preferred ones degrade.
 
 use super::super::parameters::did_you_mean;
-use super::super::yaml::{Node, Yaml};
 use super::super::{SettingDemand, SettingTest};
 use super::fields::{self, Fields, Problems};
+use crate::yaml::{Node, Yaml};
 
 pub(super) fn settings(yaml: &Yaml, problems: &mut Problems) -> Vec<SettingDemand> {
     fields::entries(yaml, problems)

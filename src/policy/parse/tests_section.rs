@@ -4,9 +4,9 @@
 //! expectation may also be `{outcome, line}`.
 
 use super::super::parameters::{did_you_mean, value_of};
-use super::super::yaml::{Node, Yaml};
 use super::super::{Expected, Parameter, PolicyTest, TestConfig};
 use super::fields::{self, Fields, Problems};
+use crate::yaml::{Node, Yaml};
 
 pub(super) fn test(
     yaml: &Yaml,

@@ -1,6 +1,6 @@
 //! In: the text of a YAML file. Out: a tree of nodes, every one with its span.
 //!
-//! This is the only module that knows the YAML library. Nodes are read by hand-written readers rather than derived
+//! Policies and configs share it: this is the only module that knows the YAML library. Nodes are read by hand-written readers rather than derived
 //! ones: serde's tagged, untagged and flattened shapes lose spans, and one bad list item must not hide the next.
 //!
 //! Invariants: a scalar keeps the text as it was written where it is no string (`version: 1.10` stays `1.10`); a
