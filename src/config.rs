@@ -18,6 +18,7 @@ mod dnsmasq;
 mod html;
 mod iptables;
 mod resolv_conf;
+mod resolved;
 mod squid;
 mod unbound;
 
@@ -31,6 +32,7 @@ pub const KINDS: &[&Kind] = &[
     &unbound::KIND,
     &bind::KIND,
     &dnsmasq::KIND,
+    &resolved::KIND,
     &csp::KIND,
     &html::KIND,
 ];

@@ -13,11 +13,12 @@ use gatelint::config::{self, Claim, Facts, Input, KINDS, NoFiles};
 use gatelint::source::Sources;
 
 /// Folders of the corpus and the kinds that read them.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("resolv.conf", "resolv-conf"),
     ("unbound", "unbound"),
     ("named", "bind"),
     ("dnsmasq", "dnsmasq"),
+    ("resolved", "resolved"),
 ];
 
 #[test]

@@ -20,11 +20,13 @@ pub enum Detected {
 }
 
 /// Names that users may write for a kind.
-const OTHER_NAMES: [(&str, &str); 8] = [
+const OTHER_NAMES: [(&str, &str); 10] = [
     ("ip6tables", "iptables"),
     ("iptables-save", "iptables"),
     ("ufw", "iptables"),
     ("resolv.conf", "resolv-conf"),
+    ("resolved.conf", "resolved"),
+    ("systemd-resolved", "resolved"),
     ("named", "bind"),
     ("bind9", "bind"),
     ("content-security-policy", "csp"),
