@@ -11,6 +11,7 @@ use crate::model::{Gate, Layer, Question, Ranges, Resource};
 use crate::source::{FileId, Span, Spanned};
 
 mod bind;
+mod coredns;
 mod csp;
 mod detect;
 mod dns;
@@ -33,6 +34,7 @@ pub const KINDS: &[&Kind] = &[
     &bind::KIND,
     &dnsmasq::KIND,
     &resolved::KIND,
+    &coredns::KIND,
     &csp::KIND,
     &html::KIND,
 ];

@@ -13,12 +13,13 @@ use gatelint::config::{self, Claim, Facts, Input, KINDS, NoFiles};
 use gatelint::source::Sources;
 
 /// Folders of the corpus and the kinds that read them.
-const FOLDERS: [(&str, &str); 5] = [
+const FOLDERS: [(&str, &str); 6] = [
     ("resolv.conf", "resolv-conf"),
     ("unbound", "unbound"),
     ("named", "bind"),
     ("dnsmasq", "dnsmasq"),
     ("resolved", "resolved"),
+    ("Corefile", "coredns"),
 ];
 
 #[test]

@@ -20,13 +20,14 @@ pub enum Detected {
 }
 
 /// Names that users may write for a kind.
-const OTHER_NAMES: [(&str, &str); 10] = [
+const OTHER_NAMES: [(&str, &str); 11] = [
     ("ip6tables", "iptables"),
     ("iptables-save", "iptables"),
     ("ufw", "iptables"),
     ("resolv.conf", "resolv-conf"),
     ("resolved.conf", "resolved"),
     ("systemd-resolved", "resolved"),
+    ("corefile", "coredns"),
     ("named", "bind"),
     ("bind9", "bind"),
     ("content-security-policy", "csp"),
@@ -71,14 +72,14 @@ pub fn detect(path: &str, bytes: &[u8]) -> Detected {
 }
 
 /// What shows that a program still has to fill the text in. Pages and policies may hold such marks and be judged around
-/// them, so only the other kinds are asked.
+/// them, and to CoreDNS they are its own, so only the other kinds are asked.
 pub fn template_marker(kind: &Kind, bytes: &[u8]) -> Option<&'static str> {
     const MARKERS: [(&[u8], &[u8], &str); 3] = [
         (b"{%", b"%}", "{% .. %}"),
         (b"{{", b"}}", "{{ .. }}"),
         (b"<%", b"%>", "<% .. %>"),
     ];
-    if kind.layer == Layer::Fetch {
+    if kind.layer == Layer::Fetch || kind.name == "coredns" {
         return None;
     }
     let is_comment = |line: &[u8]| {

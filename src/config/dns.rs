@@ -12,6 +12,10 @@
 
 use std::net::IpAddr;
 
+mod hosts;
+
+pub(super) use hosts::{HostEntry, hosts};
+
 use super::{FactValue, Reading, Setting, SettingValue};
 use crate::model::{
     ChainId, Denial, Dim, DomainScope, Edge, Effect, Fallback, Gate, Guard, Onward, Ranges, Rule,

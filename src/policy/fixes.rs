@@ -4,6 +4,7 @@
 //! requirement then passes (or is as good as its alternatives allow) and no other result got worse.
 
 use super::check::{Told, requirements};
+use super::syntax::Destination;
 use super::{Context, Demand, Policy, Requirement, Subject, ask};
 use crate::config::{Blocked, Edit, Fix, Input};
 use crate::finding::{Finding, FixOffer, LabelRole, Outcome};
@@ -249,6 +250,21 @@ fn gate_of<'s>(subject: &Subject<'s>, finding: &Finding) -> Option<(usize, &'s G
         .find(|(_, gate)| name.is_none_or(|name| gate.name == name))
 }
 
+/// The domains that the service documents, which may be wider than those that it needs.
+fn widest(to: &Destination) -> &[String] {
+    if to.wider.is_empty() {
+        &to.names
+    } else {
+        &to.wider
+    }
+}
+
+/// Whether a pattern covers another one: `*.chime.aws` covers `*.app.chime.aws`.
+fn is_below(domain: &str, wider: &str) -> bool {
+    let suffix = wider.strip_prefix('*');
+    domain != wider && suffix.is_some_and(|suffix| domain.ends_with(suffix))
+}
+
 /// What a requirement asks at a gate, with the domains and networks that it names.
 fn asks(
     policy: &Policy,
@@ -263,11 +279,7 @@ fn asks(
     match (&requirement.demand, gate.layer) {
         (Demand::Reach(reach), layer @ (Layer::Packet | Layer::Proxy)) => {
             let networks = reach.to.networks.intersect(&ask::families(policy));
-            let domains = if reach.to.wider.is_empty() {
-                &reach.to.names
-            } else {
-                &reach.to.wider
-            };
+            let domains = widest(&reach.to);
             let alternatives = reach.alternatives.iter().flat_map(|alternative| {
                 let asks = if layer == Layer::Packet {
                     ask::packets(policy, gate, &reach.to, alternative)
@@ -281,14 +293,26 @@ fn asks(
             });
             alternatives.collect()
         }
-        (Demand::Resolve(lookups), Layer::Lookup) => lookups
-            .iter()
-            .flat_map(|resolve| {
-                let asks = ask::lookups(policy, resolve).into_iter().take(1).collect();
-                let networks = resolve.answers.clone().unwrap_or_default();
-                with(asks, &resolve.to.names, &networks)
-            })
-            .collect(),
+        (Demand::Resolve(lookups), Layer::Lookup) => {
+            // One line often blocks the names of several lookups, and only an edit for all of them mends it.
+            let mut domains: Vec<String> = lookups
+                .iter()
+                .flat_map(|resolve| widest(&resolve.to))
+                .cloned()
+                .collect();
+            domains.sort_unstable();
+            domains.dedup();
+            let all = domains.clone();
+            domains.retain(|domain| !all.iter().any(|wider| is_below(domain, wider)));
+            lookups
+                .iter()
+                .flat_map(|resolve| {
+                    let asks = ask::lookups(policy, resolve).into_iter().take(1).collect();
+                    let networks = resolve.answers.clone().unwrap_or_default();
+                    with(asks, &domains, &networks)
+                })
+                .collect()
+        }
         (Demand::Fetch(groups), Layer::Fetch) => groups
             .iter()
             .flat_map(|group| &group.probes)

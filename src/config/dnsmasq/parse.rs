@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::dns::network;
+use super::super::dns::{HostEntry, hosts, network};
 use super::super::{DialectFinding, Edit, Files, Fix, Input, Opened};
 use super::grammar::{self, Takes};
 use super::syntax::{self, Line};
@@ -76,17 +76,6 @@ pub(super) struct Missing {
     pub(super) name: Spanned<String>,
     /// It holds host names only.
     pub(super) hosts: bool,
-}
-
-/// A name with an address that is answered as it stands.
-#[derive(Debug, Clone)]
-pub(super) struct HostEntry {
-    /// Lower case.
-    pub(super) name: String,
-    /// Its address.
-    pub(super) address: IpAddr,
-    /// Where.
-    pub(super) span: Span,
 }
 
 impl Config {
@@ -409,22 +398,7 @@ impl Reader<'_> {
         if self.opened.insert(file) {
             self.config.companions.push(file);
         }
-        let mut start = 0;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let span = Span::new(file, start, start + line.trim_ascii_end().len());
-            start += line.len();
-            let text = String::from_utf8_lossy(line);
-            let text = text.split('#').next().unwrap_or_default();
-            let mut words = text.split_ascii_whitespace();
-            let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else {
-                continue;
-            };
-            self.config.hosts.extend(words.map(|name| HostEntry {
-                name: name.trim_end_matches('.').to_ascii_lowercase(),
-                address,
-                span,
-            }));
-        }
+        self.config.hosts.extend(hosts(file, &bytes));
         true
     }
 

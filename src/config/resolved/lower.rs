@@ -225,14 +225,7 @@ fn behaviour(config: &Config) -> Behaviour {
             }
             (_, span) => Held::unknown(span, "which of the listeners the clients use"),
         },
-        nameservers: match config.servers.first() {
-            Some(first) => Held::set(
-                config.servers.len() as u64,
-                first.span,
-                "the servers of `DNS=`",
-            ),
-            None => Held::moot(None, "its servers come from network links"),
-        },
+        nameservers: Held::moot(None, "it keeps as many servers as it is given"),
         sizes_are_settable: false,
     }
 }
