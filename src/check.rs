@@ -1,12 +1,14 @@
 //! In: targets and policies. Out: the steps of [`crate::check`], each one function.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Input, Kind, Reading};
-use crate::finding::{Clients, Finding, InputSummary, Outcome, Report, Severity};
+use crate::config::{Diagnostic, Input, KINDS, Kind, Level, Reading};
+use crate::finding::{
+    Clients, Finding, InputError, InputSummary, Outcome, Report, RuleInfo, Severity,
+};
 use crate::policy::{Context, Policy, Subject, judge};
 use crate::source::FileId;
 
@@ -21,17 +23,6 @@ pub struct Target<'a> {
     pub why: &'a str,
     /// The user named this file or declared its kind; it was not just met on a walk.
     pub is_named: bool,
-}
-
-/// What a check gives.
-#[derive(Debug)]
-pub struct Checked {
-    /// Everything that is told.
-    pub report: Report,
-    /// Named files of which not one statement was understood.
-    pub unrecognised: Vec<FileId>,
-    /// Faults of this program: the file, and what went wrong.
-    pub faults: Vec<(FileId, String)>,
 }
 
 /// A target and what came of reading it.
@@ -221,6 +212,87 @@ pub(crate) fn tell_foreign(report: &mut Report, foreign: &[&Read<'_>]) {
     }
 }
 
+/// Named files that are not what they were taken for, and faults of this program.
+pub(crate) fn tell_errors(report: &mut Report, readings: &[Read<'_>], foreign: &[&Read<'_>]) {
+    let unrecognised = foreign
+        .iter()
+        .filter(|read| read.target.is_named && read.reading.is_ok())
+        .map(|read| InputError {
+            path: read.target.input.path.to_owned(),
+            message: format!(
+                "not one statement of {} was found in it ({}); say what it is with --kind",
+                read.target.kind.title, read.target.why
+            ),
+        });
+    report.errors.extend(unrecognised);
+    let faults = readings.iter().filter_map(|read| {
+        let fault = read.reading.as_ref().err()?;
+        Some(InputError {
+            path: read.target.input.path.to_owned(),
+            message: format!("a fault of gatelint, please report it: {fault}"),
+        })
+    });
+    report.errors.extend(faults);
+}
+
+/// Every rule that these policies, the kinds and the reading of files can tell.
+pub fn rules(policies: &[Policy]) -> Vec<RuleInfo> {
+    let required = policies.iter().flat_map(|policy| {
+        policy.requirements.iter().map(|requirement| RuleInfo {
+            id: policy.rule(requirement),
+            title: requirement.title.clone(),
+            severity: policy.severity(requirement),
+            why: requirement.why.clone(),
+            fixes: requirement.fix.all().map(str::to_owned).collect(),
+            live_checks: requirement.live_check.all().map(str::to_owned).collect(),
+            links: requirement.links.clone(),
+        })
+    });
+    let mut seen = BTreeSet::new();
+    let diagnosed = KINDS
+        .iter()
+        .flat_map(|kind| kind.diagnostics)
+        .filter(move |diagnostic| seen.insert(diagnostic.id))
+        .map(plain_rule);
+    let own = OWN_RULES.iter().map(plain_rule);
+    required.chain(diagnosed).chain(own).collect()
+}
+
+fn plain_rule(diagnostic: &Diagnostic) -> RuleInfo {
+    RuleInfo {
+        id: diagnostic.id.to_owned(),
+        title: diagnostic.title.to_owned(),
+        severity: match diagnostic.level {
+            Level::Info => Severity::Info,
+            Level::Warning => Severity::Warning,
+            Level::Error => Severity::Error,
+        },
+        why: Some(diagnostic.doc.to_owned()),
+        fixes: Vec::new(),
+        live_checks: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+/// What is told of files whatever their kind.
+const OWN_RULES: &[Diagnostic] = &[
+    Diagnostic {
+        id: "input",
+        level: Level::Warning,
+        title: "A file that looked like a config could not be read",
+        doc: "A file whose name or text looks like a config, or that was named as one, could not be read as such: not \
+              one statement of it was understood, so nothing about it was checked. Say what it is with \
+              `--kind KIND=PATH`, or leave it out.",
+    },
+    Diagnostic {
+        id: "input/fault",
+        level: Level::Error,
+        title: "A file brought gatelint to a fault of its own",
+        doc: "The program met a state that it must never meet, so nothing is known of this file. The other files are \
+              judged. Please report it, with the file if you may show it.",
+    },
+];
+
 fn bare(input: &Input<'_>, rule: &str) -> Finding {
     Finding {
         target: input.path.to_owned(),
@@ -246,24 +318,6 @@ fn bare(input: &Input<'_>, rule: &str) -> Finding {
         same_cause: Vec::new(),
         fingerprint: format!("{rule}:{}", input.path),
     }
-}
-
-pub(crate) fn named_files(foreign: &[&Read<'_>]) -> Vec<FileId> {
-    foreign
-        .iter()
-        .filter(|read| read.target.is_named && read.reading.is_ok())
-        .map(|read| read.target.input.file)
-        .collect()
-}
-
-pub(crate) fn faults(readings: &[Read<'_>]) -> Vec<(FileId, String)> {
-    readings
-        .iter()
-        .filter_map(|read| {
-            let fault = read.reading.as_ref().err()?;
-            Some((read.target.input.file, fault.clone()))
-        })
-        .collect()
 }
 
 /// Why there is no one config to trace.
@@ -330,7 +384,7 @@ mod tests {
     fn kind_with(
         read: fn(&Input<'_>, &dyn crate::config::Files, &Facts) -> Reading,
     ) -> &'static Kind {
-        let known = crate::config::KINDS.first().unwrap();
+        let known = KINDS.first().unwrap();
         Box::leak(Box::new(Kind {
             name: "made",
             title: "a made-up kind",
@@ -386,11 +440,11 @@ mod tests {
         let faulty = kind_with(|_, _, _| panic!("made to fail"));
         let fine = kind_with(|_, _, _| understood_one());
         with_targets(&[(faulty, true), (fine, true)], |_, targets, context| {
-            let checked = crate::check(targets, &[], context);
-            assert_eq!(checked.faults.len(), 1);
-            assert_eq!(checked.faults[0].1, "made to fail");
-            assert_eq!(checked.report.inputs.len(), 2);
-            assert!(checked.unrecognised.is_empty());
+            let report = crate::check(targets, &[], context);
+            assert_eq!(report.errors.len(), 1);
+            assert_eq!(report.errors[0].path, "file0");
+            assert!(report.errors[0].message.ends_with("made to fail"));
+            assert_eq!(report.inputs.len(), 2);
         });
     }
 
@@ -427,11 +481,12 @@ mod tests {
         with_targets(
             &[(foreign, true), (foreign, false)],
             |_, targets, context| {
-                let checked = crate::check(targets, &[], context);
-                assert_eq!(checked.unrecognised, [targets[0].input.file]);
-                let told: Vec<_> = checked.report.results.iter().map(|f| &f.target).collect();
+                let report = crate::check(targets, &[], context);
+                let wrong: Vec<_> = report.errors.iter().map(|error| &error.path).collect();
+                assert_eq!(wrong, ["file0"]);
+                let told: Vec<_> = report.results.iter().map(|f| &f.target).collect();
                 assert_eq!(told, ["file1"]);
-                assert!(checked.report.inputs.iter().all(|input| !input.judged));
+                assert!(report.inputs.iter().all(|input| !input.judged));
             },
         );
     }

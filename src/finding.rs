@@ -120,6 +120,14 @@ pub struct Finding {
     pub fingerprint: String,
 }
 
+impl Finding {
+    /// What to do first, in one line: a checked fix where there is one.
+    pub fn advice(&self) -> Option<&str> {
+        let fix = self.fixes.first().map(|fix| fix.title.as_str());
+        fix.or(self.help.as_deref())
+    }
+}
+
 /// A labelled place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -279,6 +287,35 @@ pub struct PolicyApplied {
     pub version: String,
 }
 
+/// A rule that findings name, as `explain` and formats with rule lists tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleInfo {
+    /// `chime/media`, `squid/does-not-start`.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// Of a failure, by default.
+    pub severity: Severity,
+    /// Why it matters: plain text in paragraphs.
+    pub why: Option<String>,
+    /// What to do, imperative, with `{placeholders}`.
+    pub fixes: Vec<String>,
+    /// Commands that show it on the live machine, with `{placeholders}`.
+    pub live_checks: Vec<String>,
+    /// Where it comes from.
+    pub links: Vec<String>,
+}
+
+/// A named input that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct InputError {
+    /// As the user named it.
+    pub path: String,
+    /// Why, and what was expected.
+    pub message: String,
+}
+
 /// Everything a format may know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
@@ -294,6 +331,12 @@ pub struct Report {
     pub ranges_date: Option<String>,
     /// Inputs and files that were seen and not judged, each in one line with the reason.
     pub notes: Vec<String>,
+    /// Named inputs that could not be used; the run is not to be trusted then.
+    pub errors: Vec<InputError>,
+    /// Every rule that could have been told.
+    pub rules: Vec<RuleInfo>,
+    /// Where the paths start, below the top of the repository: empty or `web/`. For formats that platforms read.
+    pub folder: String,
 }
 
 impl Report {

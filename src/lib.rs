@@ -21,7 +21,7 @@ pub mod trace;
 mod check;
 mod yaml;
 
-pub use check::{Checked, Target, TargetError, main_reading, read};
+pub use check::{Target, TargetError, main_reading, read, rules};
 pub use config::{Facts, KINDS, Kind};
 pub use finding::{Finding, Outcome, Report, Severity};
 pub use policy::{Context, Policy};
@@ -31,7 +31,7 @@ pub use source::Sources;
 ///
 /// A file that another target reads along is no target of its own; a file of which nothing was understood is reported
 /// and not judged; a fault of this program at one file leaves the others alone.
-pub fn check(targets: &[Target<'_>], policies: &[Policy], context: &Context<'_>) -> Checked {
+pub fn check(targets: &[Target<'_>], policies: &[Policy], context: &Context<'_>) -> Report {
     let readings = read(targets, context);
     let own = check::without_companions(&readings);
     let (understood, foreign) = check::understood(&own);
@@ -42,9 +42,7 @@ pub fn check(targets: &[Target<'_>], policies: &[Policy], context: &Context<'_>)
     let mut report = check::judge_apart(policies, &subjects, context);
     check::tell_inputs(&mut report, &readings, &own, context);
     check::tell_foreign(&mut report, &foreign);
-    Checked {
-        unrecognised: check::named_files(&foreign),
-        faults: check::faults(&readings),
-        report,
-    }
+    check::tell_errors(&mut report, &readings, &foreign);
+    report.rules = rules(policies);
+    report
 }

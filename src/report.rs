@@ -8,16 +8,37 @@
 use crate::finding::{Finding, Outcome, Report, Severity};
 use crate::source::Sources;
 
+mod cause;
 mod concise;
+mod github;
+mod gitlab;
 mod human;
 mod json;
+mod jsonl;
+mod junit;
+mod markdown;
+mod markup;
+mod mask;
+mod place;
+mod sarif;
 mod visible;
 
 pub use human::problem;
+pub use mask::Masked;
 pub use visible::{one_line, visible};
 
 /// Every output format.
-pub const FORMATS: &[Format] = &[human::FORMAT, concise::FORMAT, json::FORMAT];
+pub const FORMATS: &[Format] = &[
+    human::FORMAT,
+    concise::FORMAT,
+    json::FORMAT,
+    jsonl::FORMAT,
+    sarif::FORMAT,
+    github::FORMAT,
+    gitlab::FORMAT,
+    junit::FORMAT,
+    markdown::FORMAT,
+];
 
 /// The format with this name.
 pub fn format(name: &str) -> Option<&'static Format> {
@@ -33,8 +54,14 @@ pub struct Format {
     pub title: &'static str,
     /// Whether the text already ends with what was checked; else the shell says it on standard error.
     pub says_summary: bool,
-    /// Writes it.
-    pub render: fn(&Report, &Sources, Style) -> String,
+    render: fn(&Report, &Sources, Style) -> String,
+}
+
+impl Format {
+    /// The text.
+    pub fn write(&self, masked: &Masked, style: Style) -> String {
+        (self.render)(&masked.report, &masked.sources, style)
+    }
 }
 
 /// How a report is to look.
@@ -48,6 +75,8 @@ pub struct Style {
     pub quiet: bool,
     /// Every step, every assumption.
     pub verbose: bool,
+    /// From what severity on the run fails; `None` for never.
+    pub fail_on: Option<Severity>,
 }
 
 impl Default for Style {
@@ -57,6 +86,7 @@ impl Default for Style {
             least: Severity::Info,
             quiet: false,
             verbose: false,
+            fail_on: Some(Severity::Error),
         }
     }
 }

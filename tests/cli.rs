@@ -101,10 +101,48 @@ fn a_bad_config_is_1_and_exit_zero_makes_it_0() {
 #[test]
 fn every_format_gives_the_same_exit_code() {
     let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
-    for format in ["human", "concise", "json"] {
+    for format in gatelint::report::FORMATS.iter().map(|format| format.name) {
         let ran = folder.run(&["check", ".", "--format", format]);
         assert_eq!(ran.code, 1, "{format}: {ran:?}");
     }
+}
+
+#[test]
+fn several_outputs_are_written_in_one_run() {
+    let folder = Folder::new().with("resolv.conf", RESOLV_WITHOUT_EDNS);
+    let ran = folder.run(&[
+        "check",
+        ".",
+        "-o",
+        "sarif=a.sarif",
+        "--output",
+        "junit=b.xml",
+    ]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("checked 1 file"), "{ran:?}");
+    let read = |name: &str| fs::read_to_string(folder.0.join(name)).unwrap();
+    assert!(read("a.sarif").contains("\"version\": \"2.1.0\""));
+    assert!(read("b.xml").contains("<testsuites>"));
+    let ran = folder.run(&["check", ".", "-o", "sarif=no/such/folder"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for (wrong, hint) in [("sarf=x", "sarif"), ("x.sarif", "FORMAT=FILE")] {
+        let ran = folder.run(&["check", ".", "-o", wrong]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.said.contains(hint), "{ran:?}");
+    }
+}
+
+#[test]
+fn paths_in_platforms_formats_start_at_the_top_of_the_repository() {
+    let folder = Folder::new()
+        .with(".git/HEAD", "")
+        .with("sites/hq/resolv.conf", RESOLV_WITHOUT_EDNS);
+    let ran = run(
+        &folder.0.join("sites/hq"),
+        &["check", ".", "--format", "github"],
+        "",
+    );
+    assert!(ran.out.contains("file=sites/hq/resolv.conf,"), "{ran:?}");
 }
 
 #[test]
@@ -343,7 +381,7 @@ fn the_same_run_gives_the_same_bytes() {
     let folder = Folder::new()
         .with("b/resolv.conf", RESOLV_WITHOUT_EDNS)
         .with("a/resolv.conf", RESOLV);
-    for format in ["human", "concise", "json"] {
+    for format in gatelint::report::FORMATS.iter().map(|format| format.name) {
         let once = folder.run(&["check", ".", "--format", format]).out;
         assert_eq!(once, folder.run(&["check", ".", "--format", format]).out);
         let folder_name = folder.0.to_string_lossy();

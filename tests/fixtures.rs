@@ -1,7 +1,7 @@
 //! In: `fixtures/**`. Out: for each folder, whether the program still says what stands beside the input.
 //!
 //! A fixture is a folder with input files and `expected.txt`: standard output, standard error where there is any, and
-//! the exit code. It may have `expected.json` (the same run as JSON) and `cmd` (the arguments; by default `check .`).
+//! the exit code. It may have `expected.FORMAT` (the same run in that format) and `cmd` (the arguments; by default `check .`).
 //! Where users check the folder itself, the expectation would be read as a config: there it stands beside the folder
 //! (`office.expected.txt`). There is no code per case. `GATELINT_BLESS=1 cargo test --test fixtures` writes the expectations anew.
 
@@ -15,7 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NOT_INPUT: [&str; 4] = ["expected.txt", "expected.json", "cmd", "README.md"];
+/// Whether a file of a fixture's folder is none of its inputs.
+fn is_beside_input(name: &str) -> bool {
+    name.starts_with("expected.") || ["cmd", "README.md"].contains(&name)
+}
 
 #[test]
 fn every_fixture_says_what_is_expected() {
@@ -31,20 +34,26 @@ fn every_fixture_says_what_is_expected() {
         let name = fixture.strip_prefix(&top).unwrap();
         let here = scratch.join(name);
         copy_inputs(fixture, &here, true);
-        let arguments = arguments(fixture);
+        // One run writes every format that is expected.
+        let mut arguments = arguments(fixture);
+        let formats: Vec<(PathBuf, PathBuf)> = gatelint::report::FORMATS
+            .iter()
+            .map(|format| {
+                let expected = beside(fixture, &format!("expected.{}", format.name));
+                (expected, scratch.join(format.name))
+            })
+            .filter(|(expected, _)| expected.exists())
+            .collect();
+        for (_, written) in &formats {
+            let format = written.file_name().unwrap().to_string_lossy();
+            arguments.extend(["-o".to_owned(), format!("{format}={}", written.display())]);
+        }
         let text = run(&here, &arguments);
-        compare(
-            &beside(fixture, "expected.txt"),
-            &text,
-            bless,
-            &mut problems,
-        );
-        let expected_json = beside(fixture, "expected.json");
-        if expected_json.exists() {
-            let mut arguments = arguments;
-            arguments.extend(["--format".to_owned(), "json".to_owned()]);
-            let json = without_version(&run(&here, &arguments));
-            compare(&expected_json, &json, bless, &mut problems);
+        let expected = beside(fixture, "expected.txt");
+        compare(&expected, &text, bless, &mut problems);
+        for (expected, written) in &formats {
+            let text = without_version(&fs::read_to_string(written).unwrap());
+            compare(expected, &text, bless, &mut problems);
         }
     }
     let _ = fs::remove_dir_all(&scratch);
@@ -105,7 +114,7 @@ fn copy_inputs(from: &Path, to: &Path, is_top: bool) {
         let name = path.file_name().unwrap();
         if path.is_dir() {
             copy_inputs(&path, &to.join(name), false);
-        } else if !is_top || !NOT_INPUT.iter().any(|other| name == *other) {
+        } else if !is_top || !is_beside_input(&name.to_string_lossy()) {
             fs::copy(&path, to.join(name)).unwrap();
         }
     }
@@ -125,9 +134,6 @@ fn run(folder: &Path, arguments: &[String]) -> String {
         .unwrap();
     let mut text = String::from_utf8(output.stdout).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    if arguments.iter().any(|argument| argument == "json") {
-        return text;
-    }
     if !said.is_empty() {
         text.push_str("--- standard error\n");
         text.push_str(&said);
@@ -137,9 +143,9 @@ fn run(folder: &Path, arguments: &[String]) -> String {
 }
 
 /// The program's version changes with each release and says nothing here.
-fn without_version(json: &str) -> String {
-    let version = format!("\"version\": \"{}\"", env!("CARGO_PKG_VERSION"));
-    json.replacen(&version, "\"version\": \"\"", 1)
+fn without_version(text: &str) -> String {
+    let version = format!("ersion\": \"{}\"", env!("CARGO_PKG_VERSION"));
+    text.replacen(&version, "ersion\": \"\"", 1)
 }
 
 fn compare(path: &Path, shown: &str, bless: bool, problems: &mut Vec<String>) {

@@ -151,6 +151,9 @@ pub(super) struct CheckArguments {
         help_heading = "Output"
     )]
     pub(super) format: String,
+    /// Also write findings to a file in another format (sarif=gatelint.sarif); may be given several times
+    #[arg(short, long, value_name = "FORMAT=FILE", value_parser = output, help_heading = "Output")]
+    pub(super) output: Vec<Output>,
     #[command(flatten)]
     pub(super) look: LookArguments,
     /// Only findings and the closing line
@@ -282,6 +285,27 @@ fn kind_choice(text: &str) -> Result<KindChoice, String> {
             let nearest = gatelint::policy::did_you_mean(name, &known);
             format!("no such kind; {nearest}")
         })
+}
+
+/// A file to write, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    pub(super) format: &'static report::Format,
+    pub(super) path: PathBuf,
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    let (name, path) = assignment(text).map_err(|_| "write it as FORMAT=FILE".to_owned())?;
+    if path.is_empty() {
+        return Err("write it as FORMAT=FILE".to_owned());
+    }
+    let known: Vec<&str> = report::FORMATS.iter().map(|format| format.name).collect();
+    let format = report::format(&name).ok_or_else(|| {
+        let nearest = gatelint::policy::did_you_mean(&name, &known);
+        format!("no such format; {nearest}")
+    })?;
+    let path = PathBuf::from(path);
+    Ok(Output { format, path })
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

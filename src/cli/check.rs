@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use gatelint::finding::Finding;
 use gatelint::model::Ranges;
-use gatelint::report::{self, Style};
-use gatelint::{Checked, Context, Facts, Outcome, Report, Severity, Sources};
+use gatelint::report::{self, Masked, Style};
+use gatelint::{Context, Facts, Outcome, Report, Severity, Sources};
 
 use super::Exit;
 use super::arguments::{CheckArguments, FactArguments};
-use super::disk::Disk;
-use super::walk::{self, Found};
-use super::{policies, rules, screen};
+use super::disk::{self, Disk};
+use super::{policies, rules, screen, walk};
 
 /// Checks.
 pub(super) fn run(arguments: &CheckArguments) -> Exit {
@@ -39,7 +38,6 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         }
     };
     let found = walk::find(&arguments.input, &sources, &disk);
-    let mut is_unusable = walk::say_errors(&found);
     let facts = facts(&arguments.facts);
     let context = Context {
         sources: &sources,
@@ -49,28 +47,32 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         fixes: true,
     };
     let files = found.files(&sources);
-    let mut checked = gatelint::check(&found.targets(&files), &policies, &context);
-    is_unusable |= say_failures(&checked, &found, &sources);
-    checked.report.notes.extend(found.notes.iter().cloned());
+    let mut report = gatelint::check(&found.targets(&files), &policies, &context);
+    report.errors.splice(..0, found.errors.iter().cloned());
+    report.notes.extend(found.notes.iter().cloned());
+    report.folder = disk.folder();
     let undecided = arguments.undecided.severity();
     let keeps = |finding: &Finding| {
         let named = |rules: &[String]| rules.iter().any(|rule| rules::covers(rule, &finding.rule));
         (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
     };
-    checked.report.results.retain(keeps);
-    for finding in &mut checked.report.results {
+    report.results.retain(keeps);
+    for finding in &mut report.results {
         if finding.outcome == Outcome::Undecided && finding.severity > Severity::Info {
             finding.severity = undecided;
         }
     }
-    if !show(arguments, &checked.report, &sources) {
+    let is_unusable = walk::say_errors(&report.errors);
+    let masked = Masked::of(report, &sources);
+    if !show(arguments, &masked) {
         return Exit::Unusable;
     }
-    let has_checked = checked.report.inputs.iter().any(|input| input.judged);
+    let report = &masked.report;
+    let has_checked = report.inputs.iter().any(|input| input.judged);
     if !has_checked && !is_unusable {
-        say_nothing_checked(&checked.report, found.unknown, arguments.allow_nothing);
+        say_nothing_checked(report, found.unknown, arguments.allow_nothing);
     }
-    exit(arguments, &checked.report, is_unusable, has_checked)
+    exit(arguments, report, is_unusable, has_checked)
 }
 
 fn exit(arguments: &CheckArguments, report: &Report, is_unusable: bool, has_checked: bool) -> Exit {
@@ -89,30 +91,8 @@ fn exit(arguments: &CheckArguments, report: &Report, is_unusable: bool, has_chec
     }
 }
 
-/// Says which named files are not what they were taken for, and where this program failed; whether there was any.
-fn say_failures(checked: &Checked, found: &Found, sources: &Sources) -> bool {
-    for file in &checked.unrecognised {
-        let taken = found.configs.iter().find(|config| config.file == *file);
-        if let Some(config) = taken {
-            screen::say(&format!(
-                "error: {}: not one statement of {} was found in it ({}); say what it is with --kind",
-                sources.path(*file),
-                config.kind.title,
-                config.why
-            ));
-        }
-    }
-    for (file, fault) in &checked.faults {
-        screen::say(&format!(
-            "error: {}: a fault of gatelint, please report it: {fault}",
-            sources.path(*file)
-        ));
-    }
-    !checked.unrecognised.is_empty() || !checked.faults.is_empty()
-}
-
-/// Writes the report; whether that went well.
-fn show(arguments: &CheckArguments, report: &Report, sources: &Sources) -> bool {
+/// Writes the report to standard output, and to every file that asks for it; whether that went well.
+fn show(arguments: &CheckArguments, masked: &Masked) -> bool {
     let Some(format) = report::format(&arguments.format) else {
         return false;
     };
@@ -121,19 +101,33 @@ fn show(arguments: &CheckArguments, report: &Report, sources: &Sources) -> bool 
         least: arguments.min_severity.severity(),
         quiet: arguments.quiet,
         verbose: arguments.verbose,
+        fail_on: arguments.fail_on.severity(),
     };
-    let text = (format.render)(report, sources, style);
-    if let Err(error) = screen::write(&text) {
+    let mut is_fine = true;
+    for output in &arguments.output {
+        let plain = Style {
+            color: false,
+            ..style
+        };
+        if let Err(error) = disk::write(&output.path, &output.format.write(masked, plain)) {
+            let path = output.path.display();
+            screen::say(&format!(
+                "error: {path}: the report cannot be written: {error}"
+            ));
+            is_fine = false;
+        }
+    }
+    if let Err(error) = screen::write(&format.write(masked, style)) {
         screen::say(&format!("error: the report cannot be written: {error}"));
-        return false;
+        is_fine = false;
     }
     if !format.says_summary && !arguments.quiet {
-        for note in &report.notes {
-            screen::say(note);
+        for note in &masked.report.notes {
+            screen::say(&report::one_line(note));
         }
-        screen::say(&report::summary(report, sources));
+        screen::say(&report::summary(&masked.report, &masked.sources));
     }
-    true
+    is_fine
 }
 
 fn say_nothing_checked(report: &Report, unknown: usize, is_allowed: bool) {

@@ -157,6 +157,18 @@ impl<'s> Disk<'s> {
         Ok(file)
     }
 
+    /// Where the current folder lies below the top of its repository: empty or `web/`.
+    pub(super) fn folder(&self) -> String {
+        let below = self.here.as_deref().and_then(|here| {
+            let top = repository(here)?;
+            here.strip_prefix(top).ok()
+        });
+        let parts = below.into_iter().flat_map(Path::components);
+        parts
+            .map(|part| part.as_os_str().to_string_lossy() + "/")
+            .collect()
+    }
+
     /// A path as messages show it: as the user would write it from here.
     pub(super) fn label(&self, path: &Path) -> String {
         let path = tidy(path);
@@ -305,8 +317,12 @@ fn default_root(path: &Path) -> Result<PathBuf, DiskError> {
     } else {
         real.parent().unwrap_or(&real)
     };
-    let repository = folder.ancestors().find(|top| top.join(".git").exists());
-    Ok(repository.unwrap_or(folder).to_owned())
+    Ok(repository(folder).unwrap_or(folder).to_owned())
+}
+
+/// The top of the repository that a folder lies in.
+fn repository(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|top| top.join(".git").exists())
 }
 
 /// Without `.` and, where the path itself says so, without `..`.
@@ -327,6 +343,11 @@ fn tidy(path: &Path) -> PathBuf {
         }
     }
     tidy
+}
+
+/// Writes a file that the user asked for, over what is there.
+pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, text)
 }
 
 #[expect(

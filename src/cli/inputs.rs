@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &InputsArguments) -> Exit {
         clients: None,
         fixes: false,
     };
-    let report = gatelint::check(&targets, &[], &context).report;
+    let report = gatelint::check(&targets, &[], &context);
     let mut lines = Vec::new();
     for read in gatelint::read(&targets, &context) {
         let summary = report
@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &InputsArguments) -> Exit {
     if screen::write(&text).is_err() {
         return Exit::Unusable;
     }
-    if walk::say_errors(&found) {
+    if walk::say_errors(&found.errors) {
         Exit::Unusable
     } else if found.configs.is_empty() {
         Exit::NothingChecked

@@ -1,50 +1,27 @@
 //! In: policies and the tables of kinds. Out: the list of every rule, and what one of them means.
 
-use std::collections::BTreeSet;
-
-use gatelint::config::{Diagnostic, Level};
+use gatelint::finding::RuleInfo;
 use gatelint::policy::did_you_mean;
-use gatelint::{KINDS, Policy, Severity, Sources};
+use gatelint::{Policy, Sources};
 
 use super::Exit;
 use super::arguments::{ExplainArguments, PolicyArguments, RulesArguments};
 use super::disk::Disk;
 use super::{policies, screen};
 
-/// The rule of a file that was taken for a config and is none.
-const INPUT: &str = "input";
-
 /// Lists every rule with its severity.
 pub(super) fn list(arguments: &RulesArguments) -> Exit {
     let Some(policies) = load(&arguments.policy) else {
         return Exit::Unusable;
     };
-    let mut rows: Vec<(String, &str, String)> = Vec::new();
-    for policy in &policies {
-        for requirement in &policy.requirements {
-            rows.push((
-                policy.rule(requirement),
-                policy.severity(requirement).word(),
-                requirement.title.clone(),
-            ));
-        }
-    }
-    for diagnostic in diagnostics() {
-        rows.push((
-            diagnostic.id.to_owned(),
-            severity(diagnostic.level).word(),
-            diagnostic.title.to_owned(),
-        ));
-    }
-    rows.push((
-        INPUT.to_owned(),
-        Severity::Warning.word(),
-        "A file that looked like a config could not be read".to_owned(),
-    ));
-    let width = rows.iter().map(|(id, ..)| id.len()).max().unwrap_or(0);
+    let rows = gatelint::rules(&policies);
+    let width = rows.iter().map(|rule| rule.id.len()).max().unwrap_or(0);
     let mut lines: Vec<String> = rows
         .iter()
-        .map(|(id, severity, title)| format!("{id:width$}  {severity:7}  {title}"))
+        .map(|rule| {
+            let severity = rule.severity.word();
+            format!("{:width$}  {severity:7}  {}", rule.id, rule.title)
+        })
         .collect();
     for policy in &policies {
         let date = policy.ranges_date.as_deref();
@@ -61,49 +38,30 @@ pub(super) fn explain(arguments: &ExplainArguments) -> Exit {
     let Some(policies) = load(&arguments.policy) else {
         return Exit::Unusable;
     };
-    let name = arguments.rule.as_str();
-    if let Some(text) = policies.iter().find_map(|policy| requirement(policy, name)) {
-        return finish(&text);
-    }
-    if let Some(diagnostic) = diagnostics().find(|diagnostic| diagnostic.id == name) {
-        return finish(&format!(
-            "{}\n{} ({} by default)\n\n{}\n",
-            diagnostic.id,
-            diagnostic.title,
-            severity(diagnostic.level).word(),
-            diagnostic.doc
-        ));
-    }
-    if name == INPUT {
-        return finish(
-            "input\nA file that looked like a config could not be read (warning by default)\n\n\
-             A walk met a file whose name or text looks like a config, but not one statement of it could be read, so \
-             nothing about it was checked. Say what it is with `--kind KIND=PATH`, or leave it out.\n",
-        );
-    }
-    say_unknown([&arguments.rule], &policies);
-    Exit::Unusable
+    let rules = gatelint::rules(&policies);
+    let Some(rule) = rules.iter().find(|rule| rule.id == arguments.rule) else {
+        say_unknown([&arguments.rule], &policies);
+        return Exit::Unusable;
+    };
+    finish(&explanation(rule))
 }
 
-fn requirement(policy: &Policy, name: &str) -> Option<String> {
-    let requirement = policy
-        .requirements
-        .iter()
-        .find(|requirement| policy.rule(requirement) == name)?;
+fn explanation(rule: &RuleInfo) -> String {
     let mut paragraphs = vec![format!(
-        "{name}\n{} ({} by default)",
-        requirement.title,
-        policy.severity(requirement).word()
+        "{}\n{} ({} by default)",
+        rule.id,
+        rule.title,
+        rule.severity.word()
     )];
-    paragraphs.extend(requirement.why.clone());
-    let fixes = requirement.fix.all();
+    paragraphs.extend(rule.why.clone());
+    let fixes = rule.fixes.iter();
     paragraphs.extend(fixes.map(|fix| format!("What to do: {fix}")));
-    let checks = requirement.live_check.all();
+    let checks = rule.live_checks.iter();
     paragraphs.extend(checks.map(|check| format!("On the live machine: {check}")));
-    if !requirement.links.is_empty() {
-        paragraphs.push(format!("Source: {}", requirement.links.join(", ")));
+    if !rule.links.is_empty() {
+        paragraphs.push(format!("Source: {}", rule.links.join(", ")));
     }
-    Some(paragraphs.join("\n\n") + "\n")
+    paragraphs.join("\n\n") + "\n"
 }
 
 /// Whether a selector (`chime`, `chime/media`) covers a rule.
@@ -119,11 +77,8 @@ pub(super) fn say_unknown<'a>(
     selectors: impl IntoIterator<Item = &'a String>,
     policies: &[Policy],
 ) -> bool {
-    let mut known: Vec<String> = vec![INPUT.to_owned()];
-    for policy in policies {
-        known.extend(policy.requirements.iter().map(|r| policy.rule(r)));
-    }
-    known.extend(diagnostics().map(|diagnostic| diagnostic.id.to_owned()));
+    let rules = gatelint::rules(policies);
+    let known: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
     let mut is_fine = true;
     for selector in selectors {
         if known.iter().any(|rule| covers(selector, rule)) {
@@ -139,20 +94,6 @@ pub(super) fn say_unknown<'a>(
         is_fine = false;
     }
     is_fine
-}
-
-fn diagnostics() -> impl Iterator<Item = &'static Diagnostic> {
-    let mut seen = BTreeSet::new();
-    let all = KINDS.iter().flat_map(|kind| kind.diagnostics);
-    all.filter(move |diagnostic| seen.insert(diagnostic.id))
-}
-
-fn severity(level: Level) -> Severity {
-    match level {
-        Level::Info => Severity::Info,
-        Level::Warning => Severity::Warning,
-        Level::Error => Severity::Error,
-    }
 }
 
 fn load(arguments: &PolicyArguments) -> Option<Vec<Policy>> {

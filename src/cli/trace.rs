@@ -47,11 +47,10 @@ fn traced(arguments: &TraceArguments) -> Result<Exit, String> {
     };
     let found = walk::find(&input, &sources, &disk);
     let Some(first) = found.configs.first() else {
-        return Err(found
-            .errors
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| "no config was found".to_owned()));
+        return Err(found.errors.into_iter().next().map_or_else(
+            || "no config was found".to_owned(),
+            |error| error.to_string(),
+        ));
     };
     let layer = first.kind.layer;
     let requests = match &arguments.requests {

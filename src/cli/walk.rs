@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gatelint::config::{Detected, Input, detect, template_marker};
+use gatelint::finding::InputError;
 use gatelint::source::{FileId, SourceFile};
 use gatelint::{Kind, Sources, Target};
 use ignore::WalkBuilder;
@@ -33,7 +34,7 @@ pub(super) struct Found {
     /// What is worth a word in a report, though it is no config that can be judged.
     pub(super) notes: Vec<String>,
     /// What makes the run unusable: named files that are missing, unreadable or nothing we know.
-    pub(super) errors: Vec<String>,
+    pub(super) errors: Vec<InputError>,
     /// Files that no kind knows, met on walks.
     pub(super) unknown: usize,
 }
@@ -106,16 +107,19 @@ impl Finder<'_> {
     fn standard_input(&mut self, name: Option<&str>) {
         let mut bytes = Vec::new();
         if let Err(error) = std::io::stdin().lock().read_to_end(&mut bytes) {
-            self.found
-                .errors
-                .push(format!("standard input cannot be read: {error}"));
+            self.refuse("<stdin>", format!("it cannot be read: {error}"));
             return;
         }
         let name = name.unwrap_or("<stdin>");
         match self.disk.take(name, bytes) {
             Ok(file) => self.decide_named(file, Path::new(name)),
-            Err(error) => self.found.errors.push(format!("{name}: {error}")),
+            Err(error) => self.refuse(name, error.to_string()),
         }
+    }
+
+    fn refuse(&mut self, path: &str, message: String) {
+        let path = path.to_owned();
+        self.found.errors.push(InputError { path, message });
     }
 
     fn named(&mut self, path: &Path) {
@@ -131,7 +135,7 @@ impl Finder<'_> {
                     | DiskError::Source(_)
                     | DiskError::Io(_) => String::new(),
                 };
-                self.found.errors.push(format!("{label}: {error}{hint}"));
+                self.refuse(&label, format!("{error}{hint}"));
             }
         }
     }
@@ -162,17 +166,11 @@ impl Finder<'_> {
                 why: why.to_owned(),
                 is_named: true,
             }),
-            Detected::Unreadable(way_out) => {
-                self.found.errors.push(format!("{label}: {way_out}"));
-            }
+            Detected::Unreadable(way_out) => self.refuse(&label, way_out.to_owned()),
             Detected::Template(kind, marker) => {
-                let words = template_words(kind, marker);
-                self.found.errors.push(format!("{label}: {words}"));
+                self.refuse(&label, template_words(kind, marker));
             }
-            Detected::Nothing => {
-                let words = nothing_words(&source.bytes);
-                self.found.errors.push(format!("{label}: {words}"));
-            }
+            Detected::Nothing => self.refuse(&label, nothing_words(&source.bytes)),
         }
     }
 
@@ -261,12 +259,12 @@ impl Finder<'_> {
     }
 }
 
-/// Reports what cannot be used; whether there was any of it.
-pub(super) fn say_errors(found: &Found) -> bool {
-    for error in &found.errors {
+/// Says what cannot be used; whether there was any of it.
+pub(super) fn say_errors(errors: &[InputError]) -> bool {
+    for error in errors {
         screen::say(&format!("error: {error}"));
     }
-    !found.errors.is_empty()
+    !errors.is_empty()
 }
 
 fn is_copy(label: &str) -> bool {

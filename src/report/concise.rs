@@ -13,12 +13,16 @@ pub(super) const FORMAT: Format = Format {
 
 fn render(report: &Report, sources: &Sources, style: Style) -> String {
     let least = style.least.max(Severity::Info);
-    report
+    let errors = report.errors.iter().map(|error| {
+        let text = format!("{}:1:1: error[input] {}", error.path, error.message);
+        one_line(&text) + "\n"
+    });
+    let findings = report
         .results
         .iter()
         .filter(|finding| finding.severity >= least)
-        .map(|finding| line(finding, sources) + "\n")
-        .collect()
+        .map(|finding| line(finding, sources) + "\n");
+    errors.chain(findings).collect()
 }
 
 fn line(finding: &Finding, sources: &Sources) -> String {

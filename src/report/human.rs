@@ -6,10 +6,10 @@ mod window;
 
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
+use super::cause::{Cause, causes};
 use super::{Format, Style, one_line, summary};
-use crate::finding::{Finding, LabelRole, Outcome, Reason, Report, Severity};
+use crate::finding::{Outcome, Report, Severity};
 use crate::source::{Sources, Span};
-use diagnostic::Shown;
 
 pub(super) const FORMAT: Format = Format {
     name: "human",
@@ -24,10 +24,18 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
         paragraph(&mut out, answers(report, sources));
     }
     let handler = handler(style);
-    for shown in causes(report, sources, style)
-        .into_iter()
-        .chain(missing_facts(report, sources, style))
-    {
+    for cause in causes(report, style.least) {
+        let Cause {
+            reason,
+            worst,
+            others,
+        } = &cause;
+        let shown = match worst.outcome {
+            Outcome::Undecided => diagnostic::undecided(*reason, worst, others, sources, style),
+            Outcome::NotApplicable | Outcome::Pass | Outcome::Degraded | Outcome::Fail => {
+                diagnostic::finding(worst, others, sources, style)
+            }
+        };
         // A writer into a string has no errors of its own.
         let _ = handler.render_report(&mut out, &shown);
         out.push('\n');
@@ -120,92 +128,4 @@ fn answers(report: &Report, sources: &Sources) -> Vec<String> {
         Some(one_line(&format!("{}: {answer}", sources.path(input.file))))
     };
     report.inputs.iter().filter_map(line).collect()
-}
-
-/// Everything that is told with a severity and is not undecided, merged where one place is the cause of several.
-fn causes(report: &Report, sources: &Sources, style: Style) -> Vec<Shown> {
-    let mut groups: Vec<Vec<&Finding>> = Vec::new();
-    for finding in told(report, style).filter(|finding| finding.outcome != Outcome::Undecided) {
-        let same = groups.iter_mut().find(|group| {
-            group
-                .first()
-                .is_some_and(|first| have_one_cause(first, finding))
-        });
-        match same {
-            Some(group) => group.push(finding),
-            None => groups.push(vec![finding]),
-        }
-    }
-    groups
-        .iter()
-        .filter_map(|group| {
-            let (worst, others) = worst_first(group)?;
-            Some(diagnostic::finding(worst, &others, sources, style))
-        })
-        .collect()
-}
-
-fn told(report: &Report, style: Style) -> impl Iterator<Item = &Finding> {
-    let least = style.least.max(Severity::Info);
-    report
-        .results
-        .iter()
-        .filter(move |finding| finding.severity >= least)
-}
-
-/// Two findings have one cause where the same place decided the same way at the same target.
-fn have_one_cause(left: &Finding, right: &Finding) -> bool {
-    let place = |finding: &Finding| {
-        let label = finding.primary.as_ref()?;
-        (label.role != LabelRole::Context).then_some(label.span)
-    };
-    place(left).is_some()
-        && place(left) == place(right)
-        && left.outcome == right.outcome
-        && left.target == right.target
-}
-
-fn worst_first<'a>(group: &[&'a Finding]) -> Option<(&'a Finding, Vec<&'a Finding>)> {
-    let worst = group.iter().map(|finding| finding.severity).max()?;
-    let at = group.iter().position(|finding| finding.severity == worst)?;
-    let mut others = group.to_vec();
-    let first = others.remove(at);
-    Some((first, others))
-}
-
-/// What is undecided, once per missing fact, with all that waits for it.
-fn missing_facts(report: &Report, sources: &Sources, style: Style) -> Vec<Shown> {
-    let mut facts: Vec<(Option<&Reason>, Vec<&Finding>)> = Vec::new();
-    for finding in told(report, style).filter(|finding| finding.outcome == Outcome::Undecided) {
-        let reasons: Vec<Option<&Reason>> = if finding.reasons.is_empty() {
-            vec![None]
-        } else {
-            finding.reasons.iter().map(Some).collect()
-        };
-        for reason in reasons {
-            let known = facts
-                .iter_mut()
-                .find(|(known, waiting)| match (known, reason) {
-                    (Some(known), Some(reason)) => known == &reason,
-                    // Without a reason only the same words at the same place are the same.
-                    (None, None) => waiting.first().is_some_and(|first| {
-                        first.message == finding.message && first.target == finding.target
-                    }),
-                    (Some(_), None) | (None, Some(_)) => false,
-                });
-            match known {
-                Some((_, waiting)) => waiting.push(finding),
-                None => facts.push((reason, vec![finding])),
-            }
-        }
-    }
-    facts
-        .iter()
-        .filter_map(|(reason, waiting)| {
-            let (worst, others) = worst_first(waiting)?;
-            Some(diagnostic::undecided(
-                *reason, worst, &others, sources, style,
-            ))
-        })
-        .collect()
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::visible::is_dangerous;
 use super::{Format, Style, visible};
 use crate::config::FactValue;
 use crate::finding::{Finding, InputSummary, Outcome, Report, Witness, WitnessValue};
@@ -21,11 +22,32 @@ pub(super) const FORMAT: Format = Format {
 };
 
 fn render(report: &Report, sources: &Sources, _: Style) -> String {
-    let report = ReportV1::of(report, sources);
+    text(&ReportV1::of(report, sources))
+}
+
+/// Pretty JSON with a line feed at the end.
+pub(super) fn text(document: &impl Serialize) -> String {
     // INVARIANT: the structs hold only strings, numbers, lists and maps with text keys, which always serialize.
-    let mut text = serde_json::to_string_pretty(&report).unwrap_or_default();
-    text.push('\n');
-    text
+    ascii_controls(&serde_json::to_string_pretty(document).unwrap_or_default()) + "\n"
+}
+
+/// The same on one line.
+pub(super) fn line(document: &impl Serialize) -> String {
+    ascii_controls(&serde_json::to_string(document).unwrap_or_default()) + "\n"
+}
+
+/// JSON may hold control characters beyond ASCII as they are; a terminal would obey them. Such characters stand within
+/// strings only, and all of them are in the basic plane, so an escape says the same (RFC 8259, 7).
+fn ascii_controls(json: &str) -> String {
+    let escaped = |c: char| match c {
+        c if is_dangerous(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    if json.chars().any(is_dangerous) {
+        json.chars().map(escaped).collect()
+    } else {
+        json.to_owned()
+    }
 }
 
 #[derive(Serialize)]
@@ -39,6 +61,7 @@ struct ReportV1 {
     results: Vec<ResultV1>,
     assumptions: Vec<String>,
     notes: Vec<String>,
+    errors: Vec<ErrorV1>,
     summary: SummaryV1,
 }
 
@@ -59,7 +82,7 @@ struct RangesV1 {
 }
 
 #[derive(Serialize)]
-struct InputV1 {
+pub(super) struct InputV1 {
     path: String,
     kind: Option<&'static str>,
     role: Option<String>,
@@ -73,6 +96,12 @@ struct InputV1 {
 }
 
 #[derive(Serialize)]
+struct ErrorV1 {
+    path: String,
+    message: String,
+}
+
+#[derive(Serialize)]
 struct SiteV1 {
     name: String,
     gates: Vec<String>,
@@ -80,7 +109,7 @@ struct SiteV1 {
 }
 
 #[derive(Serialize)]
-struct ResultV1 {
+pub(super) struct ResultV1 {
     target: String,
     rule: String,
     outcome: &'static str,
@@ -167,7 +196,7 @@ struct EditV1 {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct SummaryV1 {
+pub(super) struct SummaryV1 {
     pass: usize,
     degraded: usize,
     fail: usize,
@@ -206,19 +235,33 @@ impl ReportV1 {
                 .collect(),
             assumptions: report.assumptions.iter().map(|text| shown(text)).collect(),
             notes: report.notes.iter().map(|text| shown(text)).collect(),
-            summary: SummaryV1 {
-                pass: report.count(Outcome::Pass),
-                degraded: report.count(Outcome::Degraded),
-                fail: report.count(Outcome::Fail),
-                undecided: report.count(Outcome::Undecided),
-                not_applicable: report.count(Outcome::NotApplicable),
-            },
+            errors: report
+                .errors
+                .iter()
+                .map(|error| ErrorV1 {
+                    path: shown(&error.path),
+                    message: shown(&error.message),
+                })
+                .collect(),
+            summary: SummaryV1::of(report),
+        }
+    }
+}
+
+impl SummaryV1 {
+    pub(super) fn of(report: &Report) -> Self {
+        Self {
+            pass: report.count(Outcome::Pass),
+            degraded: report.count(Outcome::Degraded),
+            fail: report.count(Outcome::Fail),
+            undecided: report.count(Outcome::Undecided),
+            not_applicable: report.count(Outcome::NotApplicable),
         }
     }
 }
 
 impl InputV1 {
-    fn of(input: &InputSummary, sources: &Sources) -> Self {
+    pub(super) fn of(input: &InputSummary, sources: &Sources) -> Self {
         Self {
             path: shown(&sources.path(input.file)),
             kind: input.kind,
@@ -238,7 +281,7 @@ impl InputV1 {
 }
 
 impl ResultV1 {
-    fn of(finding: &Finding, sources: &Sources) -> Self {
+    pub(super) fn of(finding: &Finding, sources: &Sources) -> Self {
         let place = |span: Option<Span>| {
             span.map(|span| (shown(&sources.path(span.file)), sources.line(span)))
         };
@@ -346,7 +389,7 @@ impl LocationV1 {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     visible(text).into_owned()
 }
 

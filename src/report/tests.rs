@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::finding::{
-    Clients, GroupResult, InputSummary, Label, LabelRole, PolicyApplied, Reason, StepTaken,
-    Witness, WitnessValue,
+    Clients, FixOffer, GroupResult, InputError, InputSummary, Label, LabelRole, PolicyApplied,
+    Reason, StepTaken, Witness, WitnessValue,
 };
 use crate::source::{FileId, Span};
 
@@ -238,31 +238,213 @@ fn a_label_of_another_file_gets_its_own_window() {
     assert!(shown.contains("[fw/sets:1:8]"), "{shown}");
 }
 
-#[test]
-fn no_format_sends_an_escape_sequence() {
+/// A report in which every text that a config may have written is this one.
+fn hostile(path: &str, text: &str) -> (Report, Sources) {
     let sources = Sources::new();
-    let text = "a \u{1b}[2J\u{1b}]0;x\u{7} \u{9b}31m b\u{0}\n";
-    let file = sources
-        .add("bad\u{1b}name", text.as_bytes().to_vec())
-        .unwrap();
+    let file = sources.add(path, text.as_bytes().to_vec()).unwrap();
+    let whole = || Span::new(file, 0, text.len());
     let mut finding = blank(file, "squid/x");
-    finding.message = format!("title {text}");
+    finding.target = path.to_owned();
+    finding.message = text.to_owned();
+    finding.primary = Some(Label {
+        span: whole(),
+        role: LabelRole::Decides,
+        text: text.to_owned(),
+    });
+    finding.related = finding.primary.iter().cloned().collect();
+    finding.witness = Some(Witness {
+        fields: vec![("host".to_owned(), WitnessValue::Word(text.to_owned()))],
+        text: text.to_owned(),
+    });
+    finding.steps = vec![StepTaken {
+        span: Some(whole()),
+        text: text.to_owned(),
+    }];
+    finding.fallback = Some(text.to_owned());
     finding.help = Some(text.to_owned());
-    finding.primary = Some(label(&sources, file, "a \u{1b}[2J", text));
+    finding.live_check = Some(text.to_owned());
+    finding.clients.groups = [false, true]
+        .map(|through| GroupResult {
+            name: text.to_owned(),
+            through,
+        })
+        .into();
+    let mut waiting = finding.clone();
+    waiting.outcome = Outcome::Undecided;
+    waiting.reasons = vec![Reason {
+        code: "set".to_owned(),
+        text: text.to_owned(),
+        span: Some(whole()),
+    }];
+    let mut fixed = finding.clone();
+    fixed.rule = "squid/y".to_owned();
+    fixed.fixes = vec![FixOffer {
+        title: text.to_owned(),
+        safe: true,
+        edits: vec![(whole(), text.to_owned())],
+    }];
     let report = Report {
-        results: vec![finding],
-        inputs: vec![input(file)],
+        results: vec![finding, waiting, fixed],
+        inputs: vec![InputSummary {
+            answer: Some(text.to_owned()),
+            why: text.to_owned(),
+            ..input(file)
+        }],
         notes: vec![text.to_owned()],
+        assumptions: vec![text.to_owned()],
+        errors: vec![InputError {
+            path: path.to_owned(),
+            message: text.to_owned(),
+        }],
         ..Report::default()
     };
-    for format in FORMATS {
-        let shown = (format.render)(&report, &sources, Style::default());
-        assert!(
-            !shown.contains(|c: char| c.is_control() && c != '\n'),
-            "{}: {shown:?}",
-            format.name
-        );
+    (report, sources)
+}
+
+#[test]
+fn no_format_obeys_what_a_config_says() {
+    for text in [
+        "a \u{1b}[2J\u{1b}]0;x\u{7} \u{9b}31m b\u{0}",
+        "x\n::error file=a::b\r\n::set-env::y\n",
+        "<script>alert(1)</script>\"'><img src=x onerror=y>&]]>",
+        "\u{202e}}]\u{fffe}\u{feff}`` ` ```\n## title @all [a](b) | c |",
+    ] {
+        let (report, sources) = hostile(text, text);
+        for format in FORMATS {
+            let shown = (format.render)(&report, &sources, Style::default());
+            let name = format.name;
+            assert!(
+                !shown.contains(|c: char| c.is_control() && c != '\n'),
+                "{name}: {shown:?}"
+            );
+            assert!(!shown.contains('\u{202e}'), "{name}: {shown:?}");
+            let commands = shown.lines().filter(|line| line.starts_with("::"));
+            let own = if name == "github" { 3 } else { 0 };
+            assert_eq!(commands.count(), own, "{name}: {shown}");
+            if ["junit", "html"].contains(&name) {
+                assert!(!shown.contains("<script"), "{name}: {shown}");
+                assert!(!shown.contains("<img"), "{name}: {shown}");
+            }
+        }
     }
+}
+
+#[test]
+fn workflow_commands_keep_to_their_grammar() {
+    // `::NAME KEY=VALUE,KEY=VALUE::MESSAGE`; a value holds neither of the separators.
+    let grammar = regex::Regex::new(
+        r"^::(error|warning|notice) (file|title)=[^:,\r\n]*(,(line|endLine|col|endColumn)=[0-9]+|,title=[^:,\r\n]*)*::[^\r\n]*$",
+    )
+    .unwrap();
+    for text in ["a:b,c=d%0A::x\r\n::error y", "::", "%", ""] {
+        let (report, sources) = hostile(text, text);
+        let shown = (format("github").unwrap().render)(&report, &sources, Style::default());
+        assert_eq!(shown.lines().count(), 3, "{shown}");
+        for line in shown.lines() {
+            assert!(grammar.is_match(line), "{line}");
+            assert!(!line.replace("%25", "").contains("%0A::x"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn code_quality_issues_have_every_field_and_fingerprints_of_their_own() {
+    let (report, sources) = hostile("a.conf", "text");
+    let shown = (format("gitlab").unwrap().render)(&report, &sources, Style::default());
+    let issues: Vec<serde_json::Value> = serde_json::from_str(&shown).unwrap();
+    let severities = ["info", "minor", "major", "critical", "blocker"];
+    let mut fingerprints = std::collections::BTreeSet::new();
+    for issue in &issues {
+        assert!(issue["description"].is_string() && issue["check_name"].is_string());
+        assert!(severities.contains(&issue["severity"].as_str().unwrap()));
+        assert_eq!(issue["location"]["path"], "a.conf");
+        assert!(issue["location"]["lines"]["begin"].as_u64().unwrap() >= 1);
+        fingerprints.insert(issue["fingerprint"].as_str().unwrap());
+    }
+    assert_eq!(fingerprints.len(), issues.len());
+}
+
+#[test]
+fn no_format_shows_a_secret() {
+    let text = "cache_peer up parent 3128 0 login=bob:hunter2secret no-query";
+    let (report, sources) = hostile("squid.conf", text);
+    let masked = Masked::of(report, &sources);
+    for format in FORMATS {
+        let shown = format.write(&masked, Style::default());
+        assert!(!shown.contains("hunter2"), "{}: {shown}", format.name);
+        assert!(shown.contains("***"), "{}: {shown}", format.name);
+    }
+}
+
+#[test]
+fn an_input_that_could_not_be_used_is_told_in_every_format_for_machines() {
+    let report = Report {
+        errors: vec![InputError {
+            path: "gone.conf".to_owned(),
+            message: "no such file or folder".to_owned(),
+        }],
+        ..Report::default()
+    };
+    // The shell says it on standard error, where people look.
+    for format in FORMATS.iter().filter(|format| format.name != "human") {
+        let shown = (format.render)(&report, &Sources::new(), Style::default());
+        assert!(shown.contains("gone.conf"), "{}: {shown}", format.name);
+        assert!(shown.contains("no such file"), "{}: {shown}", format.name);
+    }
+}
+
+#[test]
+fn a_case_fails_where_the_run_fails_on_it() {
+    let (report, sources) = mock_up();
+    let shown = |fail_on| {
+        let style = Style {
+            fail_on,
+            ..Style::default()
+        };
+        (format("junit").unwrap().render)(&report, &sources, style)
+    };
+    assert!(shown(Some(Severity::Warning)).contains("failures=\"1\""));
+    assert!(shown(Some(Severity::Error)).contains("<skipped message=\"degraded: "));
+    assert!(shown(None).contains("failures=\"0\""));
+}
+
+#[test]
+fn sarif_points_at_one_line_and_links_the_others() {
+    let (report, sources) = mock_up();
+    let shown = (format("sarif").unwrap().render)(&report, &sources, Style::default());
+    let log: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(result["locations"].as_array().unwrap().len(), 1);
+    let region = &result["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(region["startLine"], 2);
+    assert_eq!(region["startColumn"], 12);
+    assert_eq!(result["relatedLocations"][0]["id"], 1);
+    let message = result["message"]["text"].as_str().unwrap();
+    assert!(message.contains("[line 3](1): never reached"), "{message}");
+    let way = &result["codeFlows"][0]["threadFlows"][0]["locations"];
+    assert_eq!(way.as_array().unwrap().len(), 2);
+    assert_eq!(
+        result["partialFingerprints"]["primaryLocationLineHash"],
+        "f"
+    );
+}
+
+#[test]
+fn json_lines_end_with_a_status_per_file_and_the_sum() {
+    let (report, sources) = mock_up();
+    let shown = (format("jsonl").unwrap().render)(&report, &sources, Style::default());
+    let records: Vec<serde_json::Value> = shown
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<_> = records
+        .iter()
+        .map(|one| one["record"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["result", "file", "summary"]);
+    assert_eq!(records[1]["status"], "judged");
+    assert_eq!(records[1]["worst"], "warning");
+    assert_eq!(records[2]["degraded"], 1);
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(super) fn push_visible(to: &mut String, c: char) {
     }
 }
 
-fn is_dangerous(c: char) -> bool {
+/// Whether a terminal or a reader could be misled by the character.
+pub(super) fn is_dangerous(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(
             c,
