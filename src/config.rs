@@ -18,6 +18,7 @@ mod dns;
 mod dnsmasq;
 mod html;
 mod iptables;
+mod pihole;
 mod resolv_conf;
 mod resolved;
 mod squid;
@@ -35,6 +36,7 @@ pub const KINDS: &[&Kind] = &[
     &dnsmasq::KIND,
     &resolved::KIND,
     &coredns::KIND,
+    &pihole::KIND,
     &csp::KIND,
     &html::KIND,
 ];

@@ -41,6 +41,36 @@ impl Node {
     }
 }
 
+impl Yaml {
+    /// The value at a path of keys.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
+        let Some((first, rest)) = path.split_first() else {
+            return Some(self);
+        };
+        let Node::Map(entries) = &self.value else {
+            return None;
+        };
+        let (_, value) = entries.iter().find(|(key, _)| key.value == *first)?;
+        value.at(rest)
+    }
+
+    /// The text of the scalar at a path.
+    pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
+        match &self.at(path)?.value {
+            Node::Scalar(text) => Some(text),
+            Node::Null | Node::List(_) | Node::Map(_) => None,
+        }
+    }
+
+    /// The items of the list at a path; none where there is no list.
+    pub(crate) fn items(&self, path: &[&str]) -> &[Self] {
+        match self.at(path).map(|yaml| &yaml.value) {
+            Some(Node::List(items)) => items,
+            Some(Node::Null | Node::Scalar(_) | Node::Map(_)) | None => &[],
+        }
+    }
+}
+
 /// Reads one document; the error has the place where the text stops being YAML.
 pub(crate) fn read(file: FileId, text: &str) -> Result<Yaml, Spanned<String>> {
     let raw: serde_yaml::Spanned<Raw> =

@@ -20,7 +20,7 @@ pub enum Detected {
 }
 
 /// Names that users may write for a kind.
-const OTHER_NAMES: [(&str, &str); 11] = [
+const OTHER_NAMES: [(&str, &str); 12] = [
     ("ip6tables", "iptables"),
     ("iptables-save", "iptables"),
     ("ufw", "iptables"),
@@ -28,6 +28,7 @@ const OTHER_NAMES: [(&str, &str); 11] = [
     ("resolved.conf", "resolved"),
     ("systemd-resolved", "resolved"),
     ("corefile", "coredns"),
+    ("pi-hole", "pihole"),
     ("named", "bind"),
     ("bind9", "bind"),
     ("content-security-policy", "csp"),

@@ -3,6 +3,7 @@
 //! Rules: dnsmasq(8), `option.c` and `domain-match.c` of dnsmasq, and what dnsmasq 2.90 was seen to do. Facts:
 //! `dnsmasq.version` (2.90 is assumed), `dnsmasq.addresses` (its addresses with prefix lengths, for `local-service`).
 
+use super::dns::HostEntry;
 use super::{
     Blocked, Claim, Diagnostic, DialectFinding, Facts, Files, Fix, Input, Kind, Level, Reading,
 };
@@ -27,7 +28,7 @@ pub(crate) const KIND: Kind = Kind {
     claims,
     read,
     fix,
-    diagnostics: DIAGNOSTICS,
+    diagnostics: &DIAGNOSTICS,
 };
 
 /// dnsmasq does not start.
@@ -35,7 +36,7 @@ const REFUSED: &str = "dnsmasq/does-not-start";
 /// A line is longer than dnsmasq reads at once.
 const LONG_LINE: &str = "dnsmasq/long-line";
 
-const DIAGNOSTICS: &[Diagnostic] = &[
+pub(super) const DIAGNOSTICS: [Diagnostic; 2] = [
     Diagnostic {
         id: REFUSED,
         level: Level::Error,
@@ -117,6 +118,31 @@ const TYPICAL: &[&str] = &[
 
 fn read(input: &Input<'_>, files: &dyn Files, facts: &Facts) -> Reading {
     lower::lower(input, parse::parse(input, files), files, facts)
+}
+
+/// The dnsmasq inside another program, which writes its options; each is told where the user wrote what it comes from.
+pub(super) fn embedded(
+    input: &Input<'_>,
+    options: &[Spanned<String>],
+    hosts: Vec<HostEntry>,
+    files: &dyn Files,
+    facts: &Facts,
+) -> Reading {
+    let lines = options
+        .iter()
+        .flat_map(|option| {
+            let lines = syntax::lines(option.span.file, option.value.as_bytes());
+            lines.into_iter().map(|line| syntax::Line {
+                name_span: option.span,
+                value_span: option.span,
+                span: option.span,
+                ..line
+            })
+        })
+        .collect();
+    let mut config = parse::parse_lines(input, lines, files);
+    config.hosts.extend(hosts);
+    lower::lower(input, config, files, facts)
 }
 
 fn fix(input: &Input<'_>, reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {

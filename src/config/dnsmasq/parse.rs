@@ -118,6 +118,18 @@ pub(super) fn parse(input: &Input<'_>, files: &dyn Files) -> Config {
     reader.config
 }
 
+/// Reads options that another program hands over, in their order.
+pub(super) fn parse_lines(input: &Input<'_>, lines: Vec<Line>, files: &dyn Files) -> Config {
+    let mut reader = Reader {
+        files,
+        config: Config::default(),
+        opened: BTreeSet::from([input.file]),
+        once: BTreeMap::new(),
+    };
+    reader.lines(input.file, lines, 0);
+    reader.config
+}
+
 struct Reader<'a> {
     files: &'a dyn Files,
     config: Config,
@@ -127,7 +139,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn file(&mut self, file: FileId, bytes: &[u8], depth: usize) {
-        for line in syntax::lines(file, bytes) {
+        self.lines(file, syntax::lines(file, bytes), depth);
+    }
+
+    fn lines(&mut self, file: FileId, lines: Vec<Line>, depth: usize) {
+        for line in lines {
             self.config.statements += 1;
             if self.takes(&line) {
                 self.config.understood += 1;
