@@ -13,7 +13,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use super::words::{cidrs, few};
 use super::{Alternative, Destination, ParameterValue, Policy, Probe, Resolve, Service};
 use crate::model::{
-    Conversation, Dim, Family, Flags, Gate, Guard, Lang, Question, Ranges, Role, Test, TextSpace,
+    Conversation, Dim, Family, Flags, Gate, Guard, Lang, Question, Ranges, Resource, Role, Test,
+    TextSpace,
 };
 
 /// One question with what it means.
@@ -363,18 +364,45 @@ pub(super) fn fetch(probe: &Probe, weight: Weight) -> Ask {
                 .insert(Dim::DestinationPort, Ranges::one(u128::from(probe.port)));
         }
     }
-    let url = if probe.url.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", probe.url)
-    };
     Ask {
         question,
         to: probe.url.clone(),
-        what: format!("{}{url}", probe.resource.word()),
+        what: fetched(probe.resource, &probe.url),
         weight,
         service: None,
         probe: Some(probe.clone()),
+    }
+}
+
+/// What a page fetches, as the object of "blocks".
+fn fetched(resource: Resource, url: &str) -> String {
+    match resource {
+        Resource::Connect => url.to_owned(),
+        Resource::Worker => format!("{url} workers"),
+        Resource::WorkerWasm => "WebAssembly in workers".to_owned(),
+        Resource::WorkerConnect => format!("{url} in workers"),
+        Resource::Script => format!("scripts from {url}"),
+        Resource::Module => format!("modules from {url}"),
+        Resource::Worklet => format!("audio worklets from {url}"),
+        Resource::Img => format!("images from {url}"),
+        Resource::WorkerEval
+        | Resource::WorkerImport
+        | Resource::WorkletWasm
+        | Resource::Wasm
+        | Resource::WasmStreaming
+        | Resource::Eval
+        | Resource::Style
+        | Resource::InlineStyle
+        | Resource::ScriptTag
+        | Resource::InlineScript
+        | Resource::InlineTag
+        | Resource::InlineHandler
+        | Resource::Frame
+        | Resource::Media
+        | Resource::Font
+        | Resource::Manifest
+        | Resource::Webrtc
+        | Resource::SrcObject => format!("{} {url}", resource.word()).trim_end().to_owned(),
     }
 }
 

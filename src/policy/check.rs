@@ -381,7 +381,8 @@ fn dialect(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Finding> {
     subject.reading.findings.iter().map(told).collect()
 }
 
-/// Findings with the same outcome and the same deciding place, or waiting for the same missing fact, name each other.
+/// Findings with the same outcome and the same deciding place, waiting for the same missing fact, or mended by the same
+/// edit name each other.
 fn mark_same_cause(results: &mut [Finding]) {
     let causes: Vec<_> = results
         .iter()
@@ -402,17 +403,20 @@ fn mark_same_cause(results: &mut [Finding]) {
                 .map(|key| (finding.target.clone(), finding.outcome, key))
         })
         .collect();
-    for (index, cause) in causes.iter().enumerate() {
-        let Some(cause) = cause else {
-            continue;
+    let edits = |finding: &Finding| finding.fixes.first().map(|fix| fix.edits.clone());
+    let edits: Vec<_> = results.iter().map(edits).collect();
+    for index in 0..results.len() {
+        let (cause, edit) = (causes.get(index), edits.get(index));
+        let is_same = |(key, edits): (&Option<_>, &Option<_>)| {
+            (key.is_some() && Some(key) == cause) || (edits.is_some() && Some(edits) == edit)
         };
-        let others: Vec<String> = causes
-            .iter()
-            .zip(results.iter())
-            .enumerate()
-            .filter(|(other, (key, _))| *other != index && key.as_ref() == Some(cause))
-            .map(|(_, (_, finding))| finding.rule.clone())
-            .collect();
+        let mut others: Vec<String> = Vec::new();
+        for (other, finding) in results.iter().enumerate() {
+            let pair = causes.get(other).zip(edits.get(other));
+            if other != index && pair.is_some_and(is_same) && !others.contains(&finding.rule) {
+                others.push(finding.rule.clone());
+            }
+        }
         if let Some(finding) = results.get_mut(index) {
             finding.same_cause = others;
         }

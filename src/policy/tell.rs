@@ -462,18 +462,30 @@ impl Teller<'_> {
                 }),
                 blocked,
             },
-            Decider::Fallback { span, text } => Blame {
-                blocker: span.map_or_else(
-                    || text.clone(),
-                    |span| format!("{text} ({})", self.line(span)),
-                ),
-                label: span.map(|span| Label {
-                    span,
-                    role,
-                    text: format!("nothing before this permits it{on_the_way}: {text}"),
-                }),
-                blocked,
-            },
+            Decider::Fallback { span, text } => {
+                // A directive is named, then a clause says why; the label needs the clause only.
+                let (name, label) = match text.split_once(": ") {
+                    Some((name, clause)) if self.target.layer == Layer::Fetch => {
+                        (name, clause.to_owned())
+                    }
+                    Some(_) | None => (
+                        text.as_str(),
+                        format!("nothing before this permits it{on_the_way}: {text}"),
+                    ),
+                };
+                Blame {
+                    blocker: span.map_or_else(
+                        || name.to_owned(),
+                        |span| format!("{name} ({})", self.line(span)),
+                    ),
+                    label: span.map(|span| Label {
+                        span,
+                        role,
+                        text: label,
+                    }),
+                    blocked,
+                }
+            }
             Decider::Obscured(span) => Blame {
                 blocker: span.map_or_else(String::new, |span| self.line(span)),
                 label: span.map(|span| Label {

@@ -257,10 +257,18 @@ fn way(finding: &Finding, sources: &Sources, style: Style) -> Vec<String> {
 }
 
 fn steps(steps: &[StepTaken], sources: &Sources, style: Style) -> String {
+    let line = |step: &StepTaken| step.span.map(|span| (span.file, sources.line(span)));
+    // A line that goes on to decide says so itself: its parts that did not are no steps of their own.
+    let next = steps.iter().skip(1).map(Some).chain([None]);
     let words: Vec<String> = steps
         .iter()
-        .map(|step| match step.span {
-            Some(span) => format!("line {} {}", sources.line(span), step.text),
+        .zip(next)
+        .filter(|(step, next)| {
+            let same_line = next.is_some_and(|next| line(next) == line(step));
+            !(step.text == "no" && step.span.is_some() && same_line)
+        })
+        .map(|(step, _)| match line(step) {
+            Some((_, line)) => format!("line {line} {}", step.text),
             None => step.text.clone(),
         })
         .collect();
@@ -284,7 +292,7 @@ fn help(finding: &Finding, style: Style) -> Option<String> {
         Some(fix) => {
             lines.push(fix.title.clone());
             for (_, text) in &fix.edits {
-                let text = text.trim_end();
+                let text = text.trim();
                 if !text.is_empty() && !fix.title.contains(text) {
                     lines.extend(text.lines().map(|line| format!("  + {line}")));
                 }
