@@ -19,6 +19,7 @@ mod dnsmasq;
 mod html;
 mod iptables;
 mod pihole;
+mod recursor;
 mod resolv_conf;
 mod resolved;
 mod squid;
@@ -37,6 +38,7 @@ pub const KINDS: &[&Kind] = &[
     &resolved::KIND,
     &coredns::KIND,
     &pihole::KIND,
+    &recursor::KIND,
     &csp::KIND,
     &html::KIND,
 ];

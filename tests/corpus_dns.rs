@@ -13,13 +13,14 @@ use gatelint::config::{self, Claim, Facts, Input, KINDS, NoFiles};
 use gatelint::source::Sources;
 
 /// Folders of the corpus and the kinds that read them.
-const FOLDERS: [(&str, &str); 6] = [
+const FOLDERS: [(&str, &str); 7] = [
     ("resolv.conf", "resolv-conf"),
     ("unbound", "unbound"),
     ("named", "bind"),
     ("dnsmasq", "dnsmasq"),
     ("resolved", "resolved"),
     ("Corefile", "coredns"),
+    ("recursor", "recursor"),
 ];
 
 #[test]

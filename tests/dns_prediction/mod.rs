@@ -22,17 +22,18 @@ use gatelint::source::Sources;
 pub(crate) type Prediction = BTreeMap<String, String>;
 
 /// The kinds of the oracle and the kinds of gatelint.
-pub(crate) const KINDS: [(&str, &str); 6] = [
+pub(crate) const KINDS: [(&str, &str); 7] = [
     ("resolv.conf", "resolv-conf"),
     ("resolv.conf-musl", "resolv-conf"),
     ("unbound", "unbound"),
     ("named", "bind"),
     ("dnsmasq", "dnsmasq"),
     ("resolved", "resolved"),
+    ("recursor", "recursor"),
 ];
 
 /// The versions of the programs that gave the answers, as facts.
-pub(crate) const VERSIONS: [(&str, &str); 7] = [
+pub(crate) const VERSIONS: [(&str, &str); 8] = [
     ("glibc.version", "2.36"),
     ("unbound.version", "1.17.1"),
     ("bind.version", "9.18.49"),
@@ -47,6 +48,7 @@ pub(crate) const VERSIONS: [(&str, &str); 7] = [
         "127.0.0.1/8, 192.168.77.10/32, 100.64.0.1/30",
     ),
     ("resolved.link-servers", "none"),
+    ("recursor.version", "4.8.8"),
 ];
 
 const SMALL_BYTES: u64 = 90;
