@@ -63,11 +63,11 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
     if own {
         return Claim::Yes("has Squid's access or port lines");
     }
-    let known = lines.any(|line| {
+    let known = |line: &str| {
         let word = line.split_ascii_whitespace().next().unwrap_or_default();
         directives::known(word) == directives::Known::Always
-    });
-    if named && known {
+    };
+    if named && lines.any(known) {
         return Claim::Maybe("is named after Squid");
     }
     Claim::No

@@ -15,6 +15,10 @@ use crate::model::{
 /// More cells than this are not made: what would need them is undecided.
 const CELL_LIMIT: usize = 1024;
 
+/// More names of domain lists than this are not built into automata for one dimension, for their time grows faster than
+/// their number; the lists that have the others are refused.
+const NAME_LIMIT: usize = 128;
+
 /// The cells of one text dimension.
 #[derive(Debug)]
 pub(crate) struct Cells {
@@ -70,11 +74,12 @@ fn cut(
     };
     let mut langs: Vec<(TextId, Lang)> = Vec::new();
     let mut sets = FxHashMap::default();
+    let mut names_left = NAME_LIMIT;
     for id in tested {
         let Some(set) = texts.get(id.0 as usize) else {
             continue;
         };
-        match within(set, space, url) {
+        match within(set, space, url, &mut names_left) {
             Ok(lang) if lang.is_empty() => {
                 sets.insert(*id, Ranges::empty());
             }
@@ -178,14 +183,19 @@ fn refine(cells: &[Lang], lang: &Lang) -> Result<Vec<Lang>, LangError> {
 }
 
 /// The words of a tested set that the question asks about (or a larger set with the same words of the question).
-fn within(set: &TextSet, space: &TextSpace, url: Option<&Surroundings>) -> Result<Lang, LangError> {
+fn within(
+    set: &TextSet,
+    space: &TextSpace,
+    url: Option<&Surroundings>,
+    names_left: &mut usize,
+) -> Result<Lang, LangError> {
     let lang = match set {
         TextSet::Literal(word) if space.lang.contains(word.as_bytes()) => {
             return Ok(Lang::literal(word.as_bytes()));
         }
         TextSet::Literal(_) => return Ok(Lang::none()),
         TextSet::Prefix(prefix) => Lang::prefix(prefix.as_bytes()),
-        TextSet::Domains(domains) => relevant(domains, &space.suffixes)?,
+        TextSet::Domains(domains) => relevant(domains, &space.suffixes, names_left)?,
         TextSet::Lang(lang) => lang.clone(),
         TextSet::Url(lang) => match url {
             Some(url) => lang
@@ -201,8 +211,12 @@ fn within(set: &TextSet, space: &TextSpace, url: Option<&Surroundings>) -> Resul
     lang.and(&space.lang)
 }
 
-/// The names of a list that can concern names at or below the suffixes.
-fn relevant(domains: &Domains, suffixes: &[String]) -> Result<Lang, LangError> {
+/// The names of a list that can concern names at or below the suffixes; they count against what is left.
+fn relevant(
+    domains: &Domains,
+    suffixes: &[String],
+    names_left: &mut usize,
+) -> Result<Lang, LangError> {
     let concerns = |name: &str| {
         suffixes.is_empty()
             || suffixes
@@ -221,10 +235,11 @@ fn relevant(domains: &Domains, suffixes: &[String]) -> Result<Lang, LangError> {
             (DomainScope::Below, false) => format!(r"(?s-u:.)*\.{name}"),
             (DomainScope::Tree, false) => format!(r"(?:(?s-u:.)*\.)?{name}"),
         });
-        if patterns.len() > CELL_LIMIT {
+        if patterns.len() > *names_left {
             return Err(LangError::TooLarge);
         }
     }
+    *names_left -= patterns.len();
     if patterns.is_empty() {
         Ok(Lang::none())
     } else {

@@ -57,6 +57,7 @@ pub(super) fn parse(input: &Input<'_>, files: &dyn Files) -> Config {
         config: Config::default(),
         directory: None,
         opened: BTreeSet::new(),
+        outside_views: BTreeSet::new(),
     };
     let tree = syntax::parse(input.file, input.bytes);
     reader.broken(tree.broken);
@@ -72,6 +73,8 @@ struct Reader<'a> {
     config: Config,
     directory: Option<String>,
     opened: BTreeSet<FileId>,
+    /// Names of the zones outside views.
+    outside_views: BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -216,8 +219,10 @@ impl Reader<'_> {
                 "acl" => self.acl(statement),
                 "view" => self.view(&statement, body),
                 "zone" => {
-                    let zone = self.zone(statement, body);
-                    self.config.zones.extend(zone);
+                    if let Some(zone) = self.zone(statement, body) {
+                        self.outside_views.insert(zone.name.clone());
+                        self.config.zones.push(zone);
+                    }
                 }
                 "server" => {
                     let server = self.server(statement, body);
@@ -269,6 +274,7 @@ impl Reader<'_> {
         let mut scope = self.scope(body, Place::View, statement.span.file);
         scope.missing.extend(missing);
         let (mut zones, mut servers, mut plugins) = (Vec::new(), Vec::new(), Vec::new());
+        let mut names = BTreeSet::new();
         for clause in scope.clauses.clone() {
             let body = clause
                 .block()
@@ -277,7 +283,7 @@ impl Reader<'_> {
             match clause.keyword().as_str() {
                 "zone" => {
                     if let Some(zone) = self.zone(clause, body) {
-                        if zones.iter().any(|other: &Zone| other.name == zone.name) {
+                        if !names.insert(zone.name.clone()) {
                             self.twice(&zone);
                         }
                         zones.push(zone);
@@ -319,12 +325,7 @@ impl Reader<'_> {
             scope,
             statement,
         };
-        if self
-            .config
-            .zones
-            .iter()
-            .any(|other| other.name == zone.name && self.config.views.is_empty())
-        {
+        if self.config.views.is_empty() && self.outside_views.contains(&zone.name) {
             self.twice(&zone);
         }
         let kind = zone.kind();

@@ -2,6 +2,10 @@
 //!
 //! Taken from asking `dnsmasq --test` 2.90 about each option, and from its man page.
 
+use std::sync::LazyLock;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -15,16 +19,17 @@ pub(super) enum Takes {
 
 /// What an option of this name takes; `None` for a name that dnsmasq does not know ("bad option").
 pub(super) fn takes(name: &str) -> Option<Takes> {
-    let lists = |table: &str| table.split_ascii_whitespace().any(|known| known == name);
-    if lists(FLAGS) {
-        Some(Takes::Nothing)
-    } else if lists(VALUES) {
-        Some(Takes::Value)
-    } else if lists(OPTIONAL) {
-        Some(Takes::MaybeValue)
-    } else {
-        None
-    }
+    static TABLE: LazyLock<FxHashMap<&str, Takes>> = LazyLock::new(|| {
+        let named = |table: &'static str, takes| {
+            let names = table.split_ascii_whitespace();
+            names.map(move |name| (name, takes))
+        };
+        named(FLAGS, Takes::Nothing)
+            .chain(named(VALUES, Takes::Value))
+            .chain(named(OPTIONAL, Takes::MaybeValue))
+            .collect()
+    });
+    TABLE.get(name).copied()
 }
 
 /// Came after 2.90, without effect on what is asked here.
@@ -34,7 +39,9 @@ pub(super) fn is_newer(name: &str) -> bool {
 
 /// A second one is an "illegal repeated keyword".
 pub(super) fn only_once(name: &str) -> bool {
-    ONCE.split_ascii_whitespace().any(|known| known == name)
+    static TABLE: LazyLock<FxHashSet<&str>> =
+        LazyLock::new(|| ONCE.split_ascii_whitespace().collect());
+    TABLE.contains(name)
 }
 
 /// A known name that differs by case, leading dashes or a value after a blank.

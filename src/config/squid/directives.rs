@@ -3,6 +3,10 @@
 //! Squid stops at a name that it does not know, and skips one that it knows to be obsolete. The names are those that
 //! Squid 5.7 takes (its aliases and obsolete ones included), and those that other releases from 4 to 7 add.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
 /// Since when a directive is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -22,7 +26,9 @@ pub(super) fn known(name: &str) -> Known {
     if let Some((_, version)) = LATER.iter().find(|(later, _)| *later == name) {
         return Known::Since(*version);
     }
-    if NAMES.split_ascii_whitespace().any(|known| known == name) {
+    static TABLE: LazyLock<FxHashSet<&str>> =
+        LazyLock::new(|| NAMES.split_ascii_whitespace().collect());
+    if TABLE.contains(name) {
         Known::Always
     } else {
         Known::Never
