@@ -11,6 +11,7 @@ mod env;
 mod guard;
 mod reach;
 mod sample;
+mod sketch;
 mod space;
 mod stages;
 mod verdict;
@@ -27,6 +28,7 @@ use crate::model::{
 };
 use crate::source::Span;
 use guard::{Ground, Synthetic};
+use sketch::Sketches;
 use space::{Node, Space};
 use words::Cells;
 
@@ -47,6 +49,7 @@ pub struct Evaluator<'g> {
     visits: u64,
     /// Which text sets the gate tests on which dimension.
     tested: BTreeMap<Dim, Vec<TextId>>,
+    sketches: Sketches,
     /// The words of the last question, and the words' cells.
     words: Option<(WordsAsked, BTreeMap<Dim, Cells>)>,
 }
@@ -208,6 +211,7 @@ impl<'g> Evaluator<'g> {
             budget,
             visits: 0,
             tested,
+            sketches: Sketches::of(gate),
             words: None,
         }
     }
@@ -234,6 +238,7 @@ impl<'g> Evaluator<'g> {
             question,
             cells,
             asked: &asked,
+            sketches: &self.sketches,
         };
         let walk = walk::Walk::new(
             ground,
@@ -337,7 +342,8 @@ impl<'g> Evaluator<'g> {
         let Some((chain, index)) = part.rule else {
             return Vec::new();
         };
-        let Some(chain) = self.gate.chains.get(chain.0 as usize) else {
+        let at = chain.0 as usize;
+        let Some(chain) = self.gate.chains.get(at) else {
             return Vec::new();
         };
         let none = BTreeMap::new();
@@ -349,11 +355,15 @@ impl<'g> Evaluator<'g> {
             question,
             cells,
             asked: &asked,
+            sketches: &self.sketches,
         };
         let env = env::Env::first(question.mark).rewritten(&crate::model::Rewrite::Track);
         let mut permits = Vec::new();
-        for rule in chain.rules.iter().skip(index + 1) {
-            if !matches!(rule.step, Step::Decide(Effect::Allow)) {
+        let asked = |dim| asked.get(&dim);
+        let about = self.sketches.flows(&env, &asked, None);
+        let later = chain.rules.iter().zip(self.sketches.chain(at));
+        for (rule, sketch) in later.skip(index + 1) {
+            if !matches!(rule.step, Step::Decide(Effect::Allow)) || !about.meets(sketch) {
                 continue;
             }
             let compiled = ground.compile(&mut self.space, &mut self.synthetic, &rule.guard, &env);

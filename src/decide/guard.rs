@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::Packet;
 use super::atoms::{self, Atoms};
 use super::env::{Current, Env, low_bits};
+use super::sketch::Sketches;
 use super::space::{Node, Space};
 use super::words::Cells;
 use crate::model::{Dim, Gate, Guard, Question, Ranges, Test, Unknown, UnknownId, UnknownKind};
@@ -23,6 +24,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) cells: &'a BTreeMap<Dim, Cells>,
     /// What the question asks for, per dimension; a dimension that is not here is asked for every value.
     pub(crate) asked: &'a BTreeMap<Dim, Ranges>,
+    /// What each rule is about, roughly.
+    pub(crate) sketches: &'a Sketches,
 }
 
 /// What a single test says of the asked flows.

@@ -11,6 +11,9 @@ use std::ops::Bound;
 use super::space::{Node, Slice, Space};
 use crate::model::{Dim, Ranges};
 
+/// How many stretches are looked at on either side for the first that holds a flow.
+const HULL_LOOKS: usize = 4;
+
 /// Flows that may still arrive.
 #[derive(Debug, Clone)]
 pub(crate) struct Reach {
@@ -47,6 +50,23 @@ impl Reach {
     /// No flow.
     pub(crate) fn is_empty(&self) -> bool {
         self.live == 0
+    }
+
+    /// Ends of an interval that holds all clients: the least one, unless it would take long to find.
+    pub(crate) fn hull(&self) -> Option<(u128, u128)> {
+        let live = |(_, rest): &(&u128, &Node)| !rest.is_none();
+        let low = match self.map.iter().take(HULL_LOOKS).find(live) {
+            Some((low, _)) => *low,
+            None => *self.map.keys().nth(HULL_LOOKS - 1)?,
+        };
+        let mut end = u128::MAX;
+        for (start, rest) in self.map.iter().rev().take(HULL_LOOKS) {
+            if !rest.is_none() {
+                break;
+            }
+            end = start.checked_sub(1)?;
+        }
+        Some((low, end))
     }
 
     /// As ascending slices.
@@ -175,6 +195,23 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hull_holds_every_client() {
+        let mut space = Space::default();
+        let all = space.cube(vec![(Dim::Source, Ranges::between(10, 40))]);
+        let mut reach = Reach::from_node(&mut space, all);
+        assert_eq!(reach.hull(), Some((10, 40)));
+        for gone in 10..20 {
+            let found = reach.peek(&mut space, &Ranges::one(gone), Node::ALL);
+            reach.remove(&mut space, &found);
+            let (low, high) = reach.hull().unwrap();
+            assert!(low <= gone + 1 && high == 40);
+        }
+        let found = reach.peek(&mut space, &Ranges::between(30, 40), Node::ALL);
+        reach.remove(&mut space, &found);
+        assert_eq!(reach.hull().unwrap().1, 29);
+    }
 
     #[test]
     fn removing_what_was_found_leaves_the_difference() {

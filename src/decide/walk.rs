@@ -9,16 +9,19 @@
 //! Invariants: pieces of one environment and taint class are one piece; a flow is never dropped: it is decided,
 //! returned, or carried on.
 
+use std::iter::Enumerate;
 use std::rc::Rc;
+use std::slice::Iter;
 
 use rustc_hash::FxHashMap;
 
 use super::env::Env;
 use super::guard::{Compiled, Gaps, Ground, Synthetic, Taint};
 use super::reach::Reach;
+use super::sketch::Sketch;
 use super::space::{Node, Slice, Space};
 use super::{Decider, StepSeen};
-use crate::model::{ChainId, Dim, Effect, Ranges, Step, UnknownId, UnknownKind};
+use crate::model::{ChainId, Dim, Effect, Ranges, Rule, Step, UnknownId, UnknownKind};
 use crate::source::Span;
 
 /// Chains nested deeper than this are not followed: the kernel's own limit is far below.
@@ -136,11 +139,12 @@ impl<'a> Walk<'a> {
         }
         self.stack.push(id);
         let mut back = Vec::new();
-        for (index, rule) in chain.rules.iter().enumerate() {
-            if matches!(rule.step, Step::Continue) && !self.ground.question.steps {
-                continue;
-            }
-            self.visits += 1;
+        let sketches = self.ground.sketches;
+        let sketches = sketches.chain(id.0 as usize);
+        let mut flows = self.sketched(&pieces);
+        let mut rules = chain.rules.iter().enumerate();
+        while let Some((index, rule)) = self.next_concerned(&mut rules, sketches, &flows) {
+            let mut touched = false;
             let mut pending = Vec::new();
             for piece in &mut pieces {
                 if piece.reach.is_empty() {
@@ -154,6 +158,7 @@ impl<'a> Walk<'a> {
                 if sure.is_empty() && maybe.is_empty() || matches!(rule.step, Step::Continue) {
                     continue;
                 }
+                touched = true;
                 piece.reach.remove(self.space, &sure);
                 piece.reach.remove(self.space, &maybe);
                 let env = Rc::clone(&piece.env);
@@ -195,12 +200,45 @@ impl<'a> Walk<'a> {
                 pieces.clear();
                 break;
             }
+            if touched {
+                flows = self.sketched(&pieces);
+            }
         }
         self.stack.pop();
         for piece in pieces {
             merge(self.space, &mut back, piece);
         }
         back
+    }
+
+    /// What the pieces may be, in a few integers each.
+    fn sketched(&self, pieces: &[Piece]) -> Vec<Sketch> {
+        let asked = |dim| self.ground.asked.get(&dim);
+        let live = pieces.iter().filter(|piece| !piece.reach.is_empty());
+        live.map(|piece| {
+            let reach = Some(&piece.reach);
+            self.ground.sketches.flows(&piece.env, &asked, reach)
+        })
+        .collect()
+    }
+
+    /// The next rule that may concern some piece; all of them where every step is asked for.
+    fn next_concerned<'r>(
+        &mut self,
+        rules: &mut Enumerate<Iter<'r, Rule>>,
+        sketches: &[Sketch],
+        flows: &[Sketch],
+    ) -> Option<(usize, &'r Rule)> {
+        let left = rules.len();
+        if self.ground.question.steps {
+            self.visits += u64::from(left > 0);
+            return rules.next();
+        }
+        let ahead = sketches.get(sketches.len().checked_sub(left)?..)?;
+        let concerned = |rule: &Sketch| flows.iter().any(|flows| flows.meets(rule));
+        let skipped = ahead.iter().position(concerned);
+        self.visits += skipped.map_or(left, |skipped| skipped + 1) as u64;
+        rules.nth(skipped?)
     }
 
     /// What of a reach surely and what only possibly meets a guard.
