@@ -37,7 +37,7 @@ use words::Cells;
 pub struct Flows(Node);
 
 /// Operations that one question may take: far above what a million rules need, and seconds at the worst.
-const STANDARD_BUDGET: u64 = 400_000_000;
+const STANDARD_BUDGET: u64 = 100_000_000;
 
 /// Answers questions about one gate.
 #[derive(Debug)]
@@ -195,6 +195,24 @@ pub struct Sample {
     pub words: BTreeMap<Dim, String>,
 }
 
+impl Verdict {
+    /// Nothing is known of the asked flows, for it would take too much work.
+    fn undecided(universe: Flows) -> Self {
+        let none = Flows(Node::NONE);
+        Self {
+            universe,
+            allowed: none,
+            denied: none,
+            varying: none,
+            undecided: universe,
+            hindered: none,
+            parts: Vec::new(),
+            steps: Vec::new(),
+            spent: true,
+        }
+    }
+}
+
 impl<'g> Evaluator<'g> {
     /// An evaluator with the standard budget.
     pub fn new(gate: &'g Gate) -> Self {
@@ -233,6 +251,8 @@ impl<'g> Evaluator<'g> {
         let cube = self.space.cube(sets);
         let universe = self.space.and(cube, within.0);
         let limit = self.space.steps.saturating_add(self.budget);
+        // What the walk leaves undecided still has to be settled.
+        self.space.begin(self.budget.saturating_mul(2));
         let ground = Ground {
             gate: self.gate,
             question,
@@ -249,13 +269,21 @@ impl<'g> Evaluator<'g> {
         );
         let seen = stages::run(walk);
         self.visits += seen.visits;
-        verdict::settle(
+        let verdict = verdict::settle(
             &mut self.space,
             question,
             self.synthetic.atoms.inner(),
             universe,
             seen,
-        )
+        );
+        if self.space.end() {
+            return verdict;
+        }
+        // So that many hard questions do not take many times as long as one.
+        self.budget /= 2;
+        let existential = |dim| question.existential.iter().all(|gone| *gone as u8 != dim);
+        let universe = self.space.project(universe, &existential);
+        Verdict::undecided(Flows(universe))
     }
 
     /// No flow at all.

@@ -515,6 +515,11 @@ impl Ground<'_> {
 }
 
 impl Compiled {
+    /// Every flow meets it, but for unknowns.
+    pub(crate) fn holds_always(&self) -> bool {
+        !self.never && self.clients.is_none() && self.rest.is_empty() && self.general.is_none()
+    }
+
     fn and_general(&mut self, space: &mut Space, must: Node, may: Node) {
         self.general = Some(match self.general {
             Some((old_must, old_may)) => (space.and(old_must, must), space.and(old_may, may)),

@@ -34,11 +34,28 @@ impl Default for Reach {
 impl Reach {
     /// From ascending slices.
     pub(crate) fn from_slices(space: &mut Space, slices: &[Slice]) -> Self {
-        let mut reach = Self::default();
-        for (low, high, rest) in slices {
-            reach.add(space, *low, *high, *rest);
+        let apart = |pair: &[Slice]| matches!(pair, [before, after] if before.1 < after.0);
+        if !slices.windows(2).all(apart) {
+            let mut reach = Self::default();
+            reach.add_slices(space, slices);
+            return reach;
         }
-        reach
+        // In order, so the map is built in one go.
+        let mut stretches = Vec::with_capacity(slices.len() * 2 + 1);
+        let mut next = Some(0);
+        for (low, high, rest) in slices {
+            if next.is_some_and(|next| next < *low) {
+                stretches.extend(next.map(|next| (next, Node::NONE)));
+            }
+            stretches.push((*low, *rest));
+            next = high.checked_add(1);
+        }
+        stretches.extend(next.map(|next| (next, Node::NONE)));
+        let live = |(_, rest): &&(u128, Node)| !rest.is_none();
+        Self {
+            live: stretches.iter().filter(live).count(),
+            map: stretches.into_iter().collect(),
+        }
     }
 
     /// From a set.

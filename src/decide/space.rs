@@ -7,6 +7,8 @@
 //! Invariants: on every path dimensions ascend; neighbouring runs lead to different nodes; the last run ends at
 //! `u128::MAX`.
 
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use crate::model::{Dim, Range, Ranges};
@@ -36,7 +38,7 @@ pub(crate) type Slice = (u128, u128, Node);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Branch {
     dim: u8,
-    runs: Box<[Run]>,
+    runs: Rc<[Run]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,7 +56,28 @@ pub(crate) struct Space {
     memo: FxHashMap<(Op, Node, Node), Node>,
     /// How many steps the operations took: the currency of the budget.
     pub(crate) steps: u64,
+    /// How many runs the nodes hold: the measure of memory.
+    held: usize,
+    /// What the question at hand may use; nothing between questions.
+    bounds: Option<Bounds>,
+    /// The bounds were exceeded: results since then mean nothing.
+    pub(crate) exhausted: bool,
 }
+
+/// Where a question has to end.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    steps: u64,
+    held: usize,
+    /// How many nodes there were before it.
+    nodes: usize,
+}
+
+/// How many runs a question may add: half a gigabyte.
+const RUNS_HELD: usize = 16 << 20;
+
+/// A set with so many times the runs of another one is searched, not passed along.
+const FEW: usize = 8;
 
 /// The dimension behind a terminal: after all others.
 const TERMINAL: u8 = u8::MAX;
@@ -69,10 +92,10 @@ impl Space {
     }
 
     /// The runs of a node on a dimension; a node that does not branch there is one run.
-    fn runs(&self, node: Node, dim: u8) -> Box<[Run]> {
+    fn runs(&self, node: Node, dim: u8) -> Rc<[Run]> {
         match self.branch(node) {
-            Some(branch) if branch.dim == dim => branch.runs.clone(),
-            Some(_) | None => Box::new([(u128::MAX, node)]),
+            Some(branch) if branch.dim == dim => Rc::clone(&branch.runs),
+            Some(_) | None => Rc::new([(u128::MAX, node)]),
         }
     }
 
@@ -95,6 +118,10 @@ impl Space {
         if let Some(node) = self.ids.get(&branch) {
             return *node;
         }
+        self.held += branch.runs.len();
+        self.exhausted |= self
+            .bounds
+            .is_some_and(|bounds| self.held > bounds.held || self.steps > bounds.steps);
         let node = Node(u32::try_from(self.branches.len() + 2).unwrap_or(u32::MAX));
         self.branches.push(branch.clone());
         self.ids.insert(branch, node);
@@ -156,12 +183,88 @@ impl Space {
         }
     }
 
+    /// Starts a question that may take so many steps; until [`Space::end`] its nodes can be taken back.
+    pub(crate) fn begin(&mut self, steps: u64) {
+        self.bounds = Some(Bounds {
+            steps: self.steps.saturating_add(steps),
+            held: self.held.saturating_add(RUNS_HELD),
+            nodes: self.branches.len(),
+        });
+        self.exhausted = false;
+    }
+
+    /// Ends a question; whether it kept within its bounds. If not, all of its nodes are gone.
+    pub(crate) fn end(&mut self) -> bool {
+        let bounds = self.bounds.take();
+        if let Some(bounds) = bounds.filter(|_| self.exhausted) {
+            let gone = self.branches.split_off(bounds.nodes);
+            for branch in gone {
+                self.held -= branch.runs.len();
+                self.ids.remove(&branch);
+            }
+            let lives = |node: Node| (node.0 as usize) < bounds.nodes + 2;
+            self.memo
+                .retain(|(_, a, b), result| lives(*a) && lives(*b) && lives(*result));
+        }
+        !std::mem::take(&mut self.exhausted)
+    }
+
     fn apply(&mut self, op: Op, a: Node, b: Node) -> Node {
         if let Some(known) = self.memo.get(&(op, a, b)) {
             return *known;
         }
+        if self.exhausted {
+            return Node::NONE;
+        }
         let dim = self.dim(a).min(self.dim(b));
         let (left, right) = (self.runs(a, dim), self.runs(b, dim));
+        let runs = match op {
+            Op::And if right.len() / FEW > left.len() => {
+                self.over(&left, &right, |space, few, many| space.and(few, many))
+            }
+            Op::And if left.len() / FEW > right.len() => {
+                self.over(&right, &left, |space, few, many| space.and(few, many))
+            }
+            Op::Minus if right.len() / FEW > left.len() => {
+                self.over(&left, &right, |space, few, many| space.minus(few, many))
+            }
+            Op::And | Op::Or | Op::Minus => self.along(op, &left, &right),
+        };
+        let node = self.make(dim, runs);
+        if !self.exhausted {
+            self.memo.insert((op, a, b), node);
+        }
+        node
+    }
+
+    /// An operation that gives nothing where the first set has nothing: only its runs are sought in the other one.
+    fn over(
+        &mut self,
+        few: &[Run],
+        many: &[Run],
+        mut apply: impl FnMut(&mut Self, Node, Node) -> Node,
+    ) -> Vec<Run> {
+        let mut runs = Vec::with_capacity(few.len() * 2);
+        let mut low = 0;
+        for (high, child) in few {
+            if child.is_none() {
+                runs.push((*high, Node::NONE));
+            } else {
+                let from = many.partition_point(|(end, _)| *end < low);
+                for (end, other) in many.get(from..).unwrap_or_default() {
+                    let result = apply(self, *child, *other);
+                    runs.push(((*end).min(*high), result));
+                    if end >= high {
+                        break;
+                    }
+                }
+            }
+            low = high.saturating_add(1);
+        }
+        runs
+    }
+
+    fn along(&mut self, op: Op, left: &[Run], right: &[Run]) -> Vec<Run> {
         let mut runs = Vec::with_capacity(left.len() + right.len());
         let mut left = left.iter().copied().peekable();
         let mut right = right.iter().copied().peekable();
@@ -182,9 +285,7 @@ impl Space {
                 right.next();
             }
         }
-        let node = self.make(dim, runs);
-        self.memo.insert((op, a, b), node);
-        node
+        runs
     }
 
     /// The set cut into slices of one leading dimension, ascending. Only for sets that do not branch on an earlier
@@ -192,7 +293,7 @@ impl Space {
     pub(crate) fn slices(&self, node: Node, dim: Dim) -> Vec<Slice> {
         let mut low = 0;
         let mut slices = Vec::new();
-        for (high, child) in &self.runs(node, dim as u8) {
+        for (high, child) in self.runs(node, dim as u8).iter() {
             if !child.is_none() {
                 slices.push((low, *high, *child));
             }
@@ -238,7 +339,7 @@ impl Space {
         if let Some(known) = memo.get(&node) {
             return *known;
         }
-        let (dim, runs) = (branch.dim, branch.runs.clone());
+        let (dim, runs) = (branch.dim, Rc::clone(&branch.runs));
         let runs: Vec<Run> = runs
             .iter()
             .map(|(high, child)| (*high, self.project_with(*child, keeps, memo)))
@@ -288,6 +389,44 @@ mod tests {
         assert_eq!(space.minus(a, b), c);
         assert_eq!(space.and(a, c), c);
         assert_eq!(space.minus(b, a), Node::NONE);
+    }
+
+    #[test]
+    fn a_small_set_is_sought_in_a_large_one() {
+        let mut space = Space::default();
+        let large: Ranges = (0..200u128).map(|at| at * 3).collect();
+        let large = space.cube(vec![(Dim::Source, large)]);
+        let small = space.cube(vec![(Dim::Source, set(5, 10))]);
+        let both = [6u128, 9].into_iter().collect();
+        let both = space.cube(vec![(Dim::Source, both)]);
+        let rest = [5u128, 7, 8, 10].into_iter().collect();
+        let rest = space.cube(vec![(Dim::Source, rest)]);
+        let before = space.steps;
+        assert_eq!(space.and(small, large), both);
+        assert_eq!(space.and(large, small), both);
+        assert_eq!(space.minus(small, large), rest);
+        assert!(space.steps - before < 40);
+    }
+
+    #[test]
+    fn a_question_that_exceeds_its_bounds_leaves_nothing_behind() {
+        let mut space = Space::default();
+        let kept = space.cube(vec![(Dim::Source, set(1, 4))]);
+        let nodes = space.size();
+        space.begin(100);
+        for at in 0..1000u128 {
+            let one = space.cube(vec![
+                (Dim::Source, set(at, at)),
+                (Dim::Protocol, set(0, at)),
+            ]);
+            space.or(kept, one);
+        }
+        assert!(space.exhausted && !space.end());
+        assert_eq!(space.size(), nodes);
+        space.begin(100);
+        let same = space.cube(vec![(Dim::Source, set(1, 4))]);
+        assert!(space.end());
+        assert_eq!(same, kept);
     }
 
     #[test]

@@ -28,6 +28,8 @@ use crate::source::Span;
 const DEPTH_LIMIT: usize = 200;
 /// A chain that is called more often than this is walked once for all asked flows.
 const CALLS_BEFORE_SUMMARY: u32 = 3;
+/// Flows are not kept apart in more environments than this.
+const PIECES: usize = 4096;
 /// No message names more reasons than this.
 const REASONS_KEPT: usize = 12;
 
@@ -159,8 +161,12 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 touched = true;
-                piece.reach.remove(self.space, &sure);
-                piece.reach.remove(self.space, &maybe);
+                if compiled.holds_always() {
+                    piece.reach = Reach::default();
+                } else {
+                    piece.reach.remove(self.space, &sure);
+                    piece.reach.remove(self.space, &maybe);
+                }
                 let env = Rc::clone(&piece.env);
                 let why = piece.why.clone();
                 let met = Met {
@@ -185,7 +191,11 @@ impl<'a> Walk<'a> {
             for piece in pending {
                 merge(self.space, &mut pieces, piece);
             }
-            if self.space.steps + self.visits > self.limit {
+            self.space.steps += pieces.len() as u64;
+            if self.space.steps + self.visits > self.limit
+                || self.space.exhausted
+                || pieces.len() > PIECES
+            {
                 self.spent = true;
             }
             if self.spent {
@@ -250,7 +260,11 @@ impl<'a> Walk<'a> {
         let clients = compiled.clients.as_ref().unwrap_or(&everyone);
         let rest = self.space.cube(compiled.rest.clone());
         let Some((must, may)) = compiled.general else {
-            let found = reach.peek(self.space, clients, rest);
+            let found = if compiled.holds_always() {
+                reach.slices()
+            } else {
+                reach.peek(self.space, clients, rest)
+            };
             return if compiled.gaps.unknowns.is_empty() {
                 (found, Vec::new())
             } else {

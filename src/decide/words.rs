@@ -5,6 +5,7 @@
 //! cells, or is refused (too large), which makes its tests undecided.
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use rustc_hash::FxHashMap;
 
@@ -164,12 +165,12 @@ fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surro
 fn refine(cells: &[Lang], lang: &Lang) -> Result<Vec<Lang>, LangError> {
     let mut refined = Vec::with_capacity(cells.len() + 1);
     for cell in cells {
-        let inside = cell.and(lang)?;
+        let inside = product(cell, lang, Lang::and, Product::And)?;
         if inside.is_empty() {
             refined.push(cell.clone());
             continue;
         }
-        let outside = cell.minus(lang)?;
+        let outside = product(cell, lang, Lang::minus, Product::Minus)?;
         refined.push(inside);
         if !outside.is_empty() {
             refined.push(outside);
@@ -181,6 +182,38 @@ fn refine(cells: &[Lang], lang: &Lang) -> Result<Vec<Lang>, LangError> {
         Ok(refined)
     }
 }
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Product {
+    And,
+    Minus,
+}
+
+/// A product of two languages. The pages of one site mostly have the same policy, and are asked the same, so results are
+/// kept.
+fn product(
+    left: &Lang,
+    right: &Lang,
+    make: fn(&Lang, &Lang) -> Result<Lang, LangError>,
+    which: Product,
+) -> Result<Lang, LangError> {
+    type Made = FxHashMap<(Product, Lang, Lang), Result<Lang, LangError>>;
+    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
+    let key = (which, left.clone(), right.clone());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = made.get(&key) {
+        return known.clone();
+    }
+    let result = make(left, right);
+    if made.len() >= MOST_KEPT {
+        made.clear();
+    }
+    made.insert(key, result.clone());
+    result
+}
+
+/// How many products are kept.
+const MOST_KEPT: usize = 512;
 
 /// The words of a tested set that the question asks about (or a larger set with the same words of the question).
 fn within(
@@ -208,7 +241,7 @@ fn within(
         // A list of unrelated names, of which there may be many: no product is needed.
         return Ok(lang);
     }
-    lang.and(&space.lang)
+    product(&lang, &space.lang, Lang::and, Product::And)
 }
 
 /// The names of a list that can concern names at or below the suffixes; they count against what is left.

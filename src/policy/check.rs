@@ -3,6 +3,9 @@
 //! Each judged gate of a config is a target; settings and advice belong to the whole file. A config that the real
 //! program refuses fails every requirement that it could be asked for, with that one cause.
 
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+
 use sha2::{Digest, Sha256};
 
 use super::clients::{Groups, groups};
@@ -405,22 +408,34 @@ fn mark_same_cause(results: &mut [Finding]) {
         .collect();
     let edits = |finding: &Finding| finding.fixes.first().map(|fix| fix.edits.clone());
     let edits: Vec<_> = results.iter().map(edits).collect();
-    for index in 0..results.len() {
-        let (cause, edit) = (causes.get(index), edits.get(index));
-        let is_same = |(key, edits): (&Option<_>, &Option<_>)| {
-            (key.is_some() && Some(key) == cause) || (edits.is_some() && Some(edits) == edit)
-        };
+    let (by_cause, by_edit) = (sharing(&causes), sharing(&edits));
+    let rules: Vec<String> = results.iter().map(|finding| finding.rule.clone()).collect();
+    for (index, finding) in results.iter_mut().enumerate() {
+        let cause = causes.get(index).and_then(Option::as_ref);
+        let edit = edits.get(index).and_then(Option::as_ref);
+        let same_cause = cause.and_then(|cause| by_cause.get(cause));
+        let same_edit = edit.and_then(|edit| by_edit.get(edit));
+        let sharers = same_cause.into_iter().chain(same_edit).flatten().copied();
+        let sharers: BTreeSet<usize> = sharers.filter(|other| *other != index).collect();
         let mut others: Vec<String> = Vec::new();
-        for (other, finding) in results.iter().enumerate() {
-            let pair = causes.get(other).zip(edits.get(other));
-            if other != index && pair.is_some_and(is_same) && !others.contains(&finding.rule) {
-                others.push(finding.rule.clone());
+        for rule in sharers.iter().filter_map(|other| rules.get(*other)) {
+            if !others.contains(rule) {
+                others.push(rule.clone());
             }
         }
-        if let Some(finding) = results.get_mut(index) {
-            finding.same_cause = others;
+        finding.same_cause = others;
+    }
+}
+
+/// Which places of a list have each key.
+fn sharing<K: Eq + Hash>(keys: &[Option<K>]) -> HashMap<&K, Vec<usize>> {
+    let mut sharing: HashMap<_, Vec<usize>> = HashMap::new();
+    for (index, key) in keys.iter().enumerate() {
+        if let Some(key) = key {
+            sharing.entry(key).or_default().push(index);
         }
     }
+    sharing
 }
 
 fn summary(subject: &Subject<'_>, answer: Option<String>) -> InputSummary {
