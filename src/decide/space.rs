@@ -219,15 +219,9 @@ impl Space {
         let dim = self.dim(a).min(self.dim(b));
         let (left, right) = (self.runs(a, dim), self.runs(b, dim));
         let runs = match op {
-            Op::And if right.len() / FEW > left.len() => {
-                self.over(&left, &right, |space, few, many| space.and(few, many))
-            }
-            Op::And if left.len() / FEW > right.len() => {
-                self.over(&right, &left, |space, few, many| space.and(few, many))
-            }
-            Op::Minus if right.len() / FEW > left.len() => {
-                self.over(&left, &right, |space, few, many| space.minus(few, many))
-            }
+            Op::And if right.len() / FEW > left.len() => self.over(&left, &right, Self::and),
+            Op::And if left.len() / FEW > right.len() => self.over(&right, &left, Self::and),
+            Op::Minus if right.len() / FEW > left.len() => self.over(&left, &right, Self::minus),
             Op::And | Op::Or | Op::Minus => self.along(op, &left, &right),
         };
         let node = self.make(dim, runs);

@@ -23,11 +23,11 @@ pub(super) type Version = (u16, u16);
 
 /// Whether and since when a directive is known.
 pub(super) fn known(name: &str) -> Known {
+    static TABLE: LazyLock<FxHashSet<&str>> =
+        LazyLock::new(|| NAMES.split_ascii_whitespace().collect());
     if let Some((_, version)) = LATER.iter().find(|(later, _)| *later == name) {
         return Known::Since(*version);
     }
-    static TABLE: LazyLock<FxHashSet<&str>> =
-        LazyLock::new(|| NAMES.split_ascii_whitespace().collect());
     if TABLE.contains(name) {
         Known::Always
     } else {
