@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::model::{Gate, Layer, Question, Ranges, Resource};
 use crate::source::{FileId, Span, Spanned};
 
+mod adguard_home;
 mod bind;
 mod coredns;
 mod csp;
@@ -38,6 +39,7 @@ pub const KINDS: &[&Kind] = &[
     &resolved::KIND,
     &coredns::KIND,
     &pihole::KIND,
+    &adguard_home::KIND,
     &recursor::KIND,
     &csp::KIND,
     &html::KIND,

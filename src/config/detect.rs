@@ -20,7 +20,7 @@ pub enum Detected {
 }
 
 /// Names that users may write for a kind.
-const OTHER_NAMES: [(&str, &str); 13] = [
+const OTHER_NAMES: [(&str, &str); 14] = [
     ("ip6tables", "iptables"),
     ("iptables-save", "iptables"),
     ("ufw", "iptables"),
@@ -29,6 +29,7 @@ const OTHER_NAMES: [(&str, &str); 13] = [
     ("systemd-resolved", "resolved"),
     ("corefile", "coredns"),
     ("pi-hole", "pihole"),
+    ("adguardhome", "adguard-home"),
     ("pdns-recursor", "recursor"),
     ("named", "bind"),
     ("bind9", "bind"),
