@@ -17,8 +17,10 @@ mod csp;
 mod detect;
 mod dns;
 mod dnsmasq;
+mod hosting;
 mod html;
 mod iptables;
+mod nginx;
 mod pihole;
 mod recursor;
 mod resolv_conf;
@@ -43,6 +45,8 @@ pub const KINDS: &[&Kind] = &[
     &recursor::KIND,
     &csp::KIND,
     &html::KIND,
+    &nginx::KIND,
+    &hosting::KIND,
 ];
 
 /// The kind with this name.

@@ -17,6 +17,7 @@ mod duties;
 mod fix;
 mod guards;
 mod headers;
+mod literal;
 mod lower;
 mod names;
 mod parse;
@@ -29,8 +30,9 @@ mod tokens;
 
 pub(in crate::config) use diagnostics::DIAGNOSTICS;
 pub(in crate::config) use fix::fix as fix_pages;
-pub(in crate::config) use parse::{is_space, parse_policies};
-pub(in crate::config) use syntax::{Delivery, Disposition};
+pub(in crate::config) use literal::{doubled, escaped};
+pub(in crate::config) use parse::{is_space, parse_policies, unread};
+pub(in crate::config) use syntax::{Delivery, Disposition, Policy};
 pub(in crate::config) use text::{Quoting, Text};
 
 pub(crate) const KIND: Kind = Kind {
@@ -49,7 +51,7 @@ pub(in crate::config) struct Document {
     /// What the gate is called.
     pub(in crate::config) name: String,
     /// Every policy, in order.
-    pub(in crate::config) policies: Vec<syntax::Policy>,
+    pub(in crate::config) policies: Vec<Policy>,
     /// Places that look like a policy but are none, with the reason.
     pub(in crate::config) ignored: Vec<Spanned<Ignored>>,
     /// What reading assumed.
@@ -65,6 +67,8 @@ pub(in crate::config) enum Ignored {
     ReportOnlyMeta,
     /// `X-Content-Security-Policy`, `X-WebKit-CSP`.
     Obsolete,
+    /// Another header, whose block does not inherit the policy any more.
+    Shadowed,
 }
 
 impl Document {

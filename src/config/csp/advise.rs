@@ -70,6 +70,9 @@ pub(super) fn written(quoting: Quoting, text: &str) -> Option<String> {
     match quoting {
         Quoting::Bare | Quoting::DoubleQuoted => Some(text.to_owned()),
         Quoting::SingleQuoted => Some(text.replace('\'', "&#39;")),
+        Quoting::Escaped => (!text.contains(['"', '\\', '`', '$'])).then(|| text.to_owned()),
+        Quoting::Backslashed => (!text.contains(['\\', '$'])).then(|| text.replace('\'', "\\'")),
+        Quoting::Doubled => Some(text.replace('\'', "''")),
         Quoting::Unquoted => {
             let needs_quotes = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '>' | '=');
             (!text.contains(needs_quotes)).then(|| text.to_owned())
@@ -92,7 +95,7 @@ pub(super) fn after(span: Span) -> Span {
 fn about_name(policy: &Policy, directive: &Directive, place: usize) -> Option<DialectFinding> {
     let name = &directive.written;
     match &directive.fate {
-        Fate::InForce | Fate::Template => None,
+        Fate::InForce | Fate::Template | Fate::Unread(_) => None,
         Fate::Unrecognised => Some(unrecognised(policy, directive, place)),
         Fate::Duplicate(first) => Some(duplicate(policy, directive, *first)),
         Fate::Dropped(refused) => Some(dropped(policy, directive, *refused)),
@@ -300,6 +303,11 @@ fn trusted_types(policy: &Policy, page: &Page) -> Option<DialectFinding> {
 }
 
 fn ignored(place: &Spanned<Ignored>) -> DialectFinding {
+    let label = if place.value == Ignored::Shadowed {
+        "no header from outside is sent with this one"
+    } else {
+        "no effect"
+    };
     let (id, title, help) = match place.value {
         Ignored::OutsideHead => (
             "csp/meta-ignored",
@@ -311,6 +319,11 @@ fn ignored(place: &Spanned<Ignored>) -> DialectFinding {
             "a report-only policy in a meta element is ignored",
             "send it in a Content-Security-Policy-Report-Only header",
         ),
+        Ignored::Shadowed => (
+            "csp/shadowed-header",
+            "a header set in this block drops the policy that is set outside of it",
+            "repeat the policy's `add_header` in this block",
+        ),
         Ignored::Obsolete => (
             "csp/obsolete-header",
             "no browser reads this header any more",
@@ -318,7 +331,7 @@ fn ignored(place: &Spanned<Ignored>) -> DialectFinding {
         ),
     };
     mended(
-        finding(id, title.to_owned(), place.span, "no effect"),
+        finding(id, title.to_owned(), place.span, label),
         help.to_owned(),
         None,
         false,

@@ -137,6 +137,15 @@ pub(in crate::config) const DIAGNOSTICS: &[Diagnostic] = &[
          Send `Content-Security-Policy`.",
     ),
     diagnostic(
+        "csp/shadowed-header",
+        Level::Warning,
+        "A header set in a block drops the policy that is set outside of it",
+        "nginx takes over the `add_header` lines of the level outside only where a block has none of its own. One \
+         `add_header` for another header is enough to send responses from that block without the policy \
+         (`add_header_inherit merge`, since 1.29.3, keeps both).\n\n\
+         Repeat the policy's `add_header` in the block, or include one file with all headers in both places.",
+    ),
+    diagnostic(
         "csp/trusted-types",
         Level::Warning,
         "Plain strings are refused where scripts and workers are loaded",

@@ -249,7 +249,7 @@ pub(super) fn operative(policy: &Policy, duty: Duty) -> Operative<'_> {
         .directives
         .iter()
         .enumerate()
-        .find(|(_, directive)| directive.fate == Fate::Template);
+        .find(|(_, directive)| matches!(directive.fate, Fate::Template | Fate::Unread(_)));
     let mut overridden = None;
     for (rank, name) in duty.chain().iter().enumerate() {
         // A dropped directive keeps its place: a template after it cannot set it any more.

@@ -127,11 +127,19 @@ impl Lowering<'_> {
         let chain = self.gate.chain(name);
         if let Some(template) = operative.template {
             for effect in [Effect::Allow, Effect::Deny(Denial::Blocked)] {
-                let unknown = self.unknown(
-                    "template",
-                    format!("what the template puts into `{}`", template.written),
-                    template.span,
-                );
+                let (code, text) = match &template.fate {
+                    Fate::Unread(what) => ("unread", what.clone()),
+                    Fate::Template
+                    | Fate::InForce
+                    | Fate::Duplicate(_)
+                    | Fate::Dropped(_)
+                    | Fate::Unrecognised
+                    | Fate::IgnoredInMeta => (
+                        "template",
+                        format!("what the template puts into `{}`", template.written),
+                    ),
+                };
+                let unknown = self.unknown(code, text, template.span);
                 self.rule(chain, Guard::Unknown(unknown), effect, template.span);
             }
         }

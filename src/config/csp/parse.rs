@@ -10,11 +10,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::source::Spanned;
+use crate::source::{Span, Spanned};
 
 use super::source::parse_source;
 use super::syntax::{Delivery, Directive, Disposition, Fate, Known, Name, Policy, Source, Token};
-use super::text::Text;
+use super::text::{Quoting, Text};
 
 /// The policies of one header value or meta content, empty ones left out.
 pub(in crate::config) fn parse_policies(
@@ -47,13 +47,31 @@ pub(in crate::config) fn parse_policies(
     policies
 }
 
+/// A policy that may be sent, of which nothing can be read; what is missing completes "cannot tell without ...".
+pub(in crate::config) fn unread(span: Span, what: String) -> Policy {
+    Policy {
+        delivery: Delivery::Header,
+        disposition: Disposition::Enforce,
+        directives: vec![Directive {
+            name: Spanned::new(Name::Unrecognised, span),
+            written: String::new(),
+            values: Vec::new(),
+            span,
+            fate: Fate::Unread(what),
+        }],
+        span,
+        quoting: Quoting::Unquoted,
+        after_comma: None,
+    }
+}
+
 fn directives(
     text: &Text,
     policy: &Range<usize>,
     holes: &Holes,
     delivery: Delivery,
 ) -> Vec<Directive> {
-    let mut first: HashMap<String, crate::source::Span> = HashMap::new();
+    let mut first: HashMap<String, Span> = HashMap::new();
     let mut directives = Vec::new();
     for part in split(text.bytes(), policy, holes, |byte| byte == b';') {
         let part = trim(text.bytes(), &part);
@@ -285,7 +303,6 @@ fn variable(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::Quoting;
     use super::*;
     use crate::source::Sources;
 

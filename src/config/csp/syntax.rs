@@ -72,6 +72,8 @@ pub(in crate::config) enum Fate {
     IgnoredInMeta,
     /// Its name is filled in by a template: it may be any directive, or several.
     Template,
+    /// What stands here cannot be read; what is missing, completing "cannot tell without ...".
+    Unread(String),
 }
 
 /// A token of a directive's value.

@@ -27,8 +27,14 @@ pub(in crate::config) enum Quoting {
     DoubleQuoted,
     /// An HTML attribute in single quotes.
     SingleQuoted,
-    /// An HTML attribute without quotes; nothing can be added there.
+    /// An HTML attribute or a word without quotes; no further word can be added there.
     Unquoted,
+    /// A string in double quotes or backticks with backslash escapes.
+    Escaped,
+    /// A string in single quotes with backslash escapes.
+    Backslashed,
+    /// A string in single quotes, in which a single quote is written twice.
+    Doubled,
 }
 
 /// Bytes of the text that stand together in the file.
