@@ -56,7 +56,7 @@ pub(crate) struct Space {
     memo: FxHashMap<(Op, Node, Node), Node>,
     /// How many steps the operations took: the currency of the budget.
     pub(crate) steps: u64,
-    /// How many runs the nodes hold: the measure of memory.
+    /// What the nodes weigh, in runs: the measure of memory, with the results that are remembered.
     held: usize,
     /// What the question at hand may use; nothing between questions.
     bounds: Option<Bounds>,
@@ -73,8 +73,11 @@ struct Bounds {
     nodes: usize,
 }
 
-/// How many runs a question may add: half a gigabyte.
-const RUNS_HELD: usize = 16 << 20;
+/// What a question may add, in runs: half a gigabyte.
+const HELD: usize = 16 << 20;
+
+/// What a node weighs beside its runs.
+const NODE_WEIGHT: usize = 8;
 
 /// A set with so many times the runs of another one is searched, not passed along.
 const FEW: usize = 8;
@@ -118,10 +121,10 @@ impl Space {
         if let Some(node) = self.ids.get(&branch) {
             return *node;
         }
-        self.held += branch.runs.len();
-        self.exhausted |= self
-            .bounds
-            .is_some_and(|bounds| self.held > bounds.held || self.steps > bounds.steps);
+        self.held += NODE_WEIGHT + branch.runs.len();
+        self.exhausted |= self.bounds.is_some_and(|bounds| {
+            self.held + self.memo.len() > bounds.held || self.steps > bounds.steps
+        });
         let node = Node(u32::try_from(self.branches.len() + 2).unwrap_or(u32::MAX));
         self.branches.push(branch.clone());
         self.ids.insert(branch, node);
@@ -187,7 +190,7 @@ impl Space {
     pub(crate) fn begin(&mut self, steps: u64) {
         self.bounds = Some(Bounds {
             steps: self.steps.saturating_add(steps),
-            held: self.held.saturating_add(RUNS_HELD),
+            held: (self.held + self.memo.len()).saturating_add(HELD),
             nodes: self.branches.len(),
         });
         self.exhausted = false;
@@ -199,12 +202,15 @@ impl Space {
         if let Some(bounds) = bounds.filter(|_| self.exhausted) {
             let gone = self.branches.split_off(bounds.nodes);
             for branch in gone {
-                self.held -= branch.runs.len();
+                self.held -= NODE_WEIGHT + branch.runs.len();
                 self.ids.remove(&branch);
             }
             let lives = |node: Node| (node.0 as usize) < bounds.nodes + 2;
             self.memo
                 .retain(|(_, a, b), result| lives(*a) && lives(*b) && lives(*result));
+            self.memo.shrink_to_fit();
+            self.ids.shrink_to_fit();
+            self.branches.shrink_to_fit();
         }
         !std::mem::take(&mut self.exhausted)
     }
