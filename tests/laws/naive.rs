@@ -559,7 +559,7 @@ impl<'a> Walk<'a> {
                 self.asked("addresses");
                 let possible: Vec<u128> = match &self.question.addresses {
                     Some(some) => (0..16).filter(|value| some.contains(*value)).collect(),
-                    None => vec![10, 11],
+                    None => vec![10, 11, 13],
                 };
                 if possible.is_empty() {
                     return Ok(false);
@@ -597,7 +597,15 @@ impl<'a> Walk<'a> {
         if let Some(own) = &self.gate.own_addresses {
             return Ok((0..64).filter(|value| own.contains(*value)).collect());
         }
-        let some: [&[u128]; 4] = [&[], &[1], &[10], &[0, 11, 50]];
+        let some: [&[u128]; 7] = [
+            &[],
+            &[1],
+            &[10],
+            &[0, 11, 50],
+            &[2, 3],
+            &[4, 12],
+            &[5, 13],
+        ];
         let at = self.world("own".to_owned(), some.len())?;
         Ok(some[at].to_vec())
     }
@@ -605,6 +613,10 @@ impl<'a> Walk<'a> {
     fn is_own(&mut self, value: u128) -> Result<bool, Need> {
         let loopback = gatelint::model::address([127, 0, 0, 1].into());
         if value == loopback || value == 1 {
+            if self.gate.own_addresses.is_none() {
+                // Among other addresses the loopback one is not told apart.
+                self.asked_twice = true;
+            }
             return Ok(true);
         }
         if self.gate.own_addresses.is_none() {
@@ -765,6 +777,8 @@ impl<'a> Walk<'a> {
                 }
             }
             Value::Unknown(_) => {
+                // A few values stand for all, so a test of others looks decided here.
+                self.asked_twice = true;
                 let some = [0, 2, 10, 11];
                 let at = self.branch(Chooser::Fact, some.len())?;
                 self.chosen(dim, some[at]);

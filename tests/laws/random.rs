@@ -226,7 +226,8 @@ fn test(random: &mut Random, taste: Taste) -> Test {
             2 => Test::AnyAddress(set(random, 9, 12)),
             3 => Test::Local(random.pick(&[Dim::Source, Dim::Destination])),
             4 => Test::Translated(random.pick(&[NatSide::Source, NatSide::Destination])),
-            _ => Test::In(Dim::Tos, set(random, 0, 20)),
+            // A reply's is one of 0, 8, 16, 255, so that every set has some of them and lacks some.
+            _ => Test::In(Dim::Tos, Ranges::between(0, random.pick(&[0, 8, 20]))),
         };
     }
     if (taste.conversation || taste.rewrites) && random.one_in(3) {

@@ -320,7 +320,12 @@ fn one_is_as_many(case: &Case, told: &mut Told<'_>, flow: &Flow) -> Result<(), S
     let many = told.side(flow, &[])?;
     let mut one = Told::of(&case.gate, &question);
     let side = one.side(flow, &[])?;
-    if side == many {
+    // Alone, an unknown that is met twice may be met with less between.
+    let repeats = || {
+        naive::fate(&case.gate, &question, flow)
+            .is_some_and(|seen| seen.asked_twice || seen.identity_twice)
+    };
+    if side == many || many == Side::Undecided && repeats() {
         Ok(())
     } else {
         Err(format!(
