@@ -559,7 +559,7 @@ impl<'a> Walk<'a> {
                 self.asked("addresses");
                 let possible: Vec<u128> = match &self.question.addresses {
                     Some(some) => (0..16).filter(|value| some.contains(*value)).collect(),
-                    None => vec![10, 11, 13],
+                    None => (9..=13).collect(),
                 };
                 if possible.is_empty() {
                     return Ok(false);
