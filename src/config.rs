@@ -193,6 +193,21 @@ pub struct Setting {
     pub ignored: Vec<Spanned<String>>,
 }
 
+impl Setting {
+    /// The name in words, to begin a clause with.
+    pub fn title(&self) -> &'static str {
+        match self.name {
+            "dns.edns0" => "EDNS0",
+            "dns.edns0.upstream-size" => "the EDNS0 size offered to other servers",
+            "dns.edns0.client-size" => "the EDNS0 size offered to clients",
+            "dns.udp.max-reply" => "the longest answer over UDP",
+            "dns.tcp" => "DNS over TCP",
+            "dns.nameservers" => "the number of nameservers",
+            other => other,
+        }
+    }
+}
+
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingValue {

@@ -134,13 +134,18 @@ pub fn summary(report: &Report, sources: &Sources) -> String {
             plural(requirements, "requirement")
         ),
     ];
-    let roles: Vec<_> = judged
-        .iter()
-        .filter_map(|input| input.judged_as.clone())
-        .collect();
-    parts.extend(roles.iter().take(3).cloned());
-    if roles.len() > 3 {
-        parts.push(format!("+{} more", roles.len() - 3));
+    if let [only] = judged.as_slice() {
+        parts.extend(only.judged_as.clone());
+    } else {
+        let mut roles: Vec<String> = Vec::new();
+        for role in judged.iter().filter_map(|input| input.role.clone()) {
+            if !roles.contains(&role) {
+                roles.push(role);
+            }
+        }
+        if !roles.is_empty() {
+            parts.push(format!("judged as {}", roles.join(", ")));
+        }
     }
     let unread: Vec<_> = report
         .inputs

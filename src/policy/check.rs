@@ -466,7 +466,8 @@ fn summary(subject: &Subject<'_>, answer: Option<String>) -> InputSummary {
     };
     let judged_as = is_judged.then(|| {
         let path = subject.input.path;
-        let gates = if names.is_empty() {
+        let is_said = names.iter().all(|name| Some(*name) == role.as_deref());
+        let gates = if is_said {
             String::new()
         } else {
             format!(" ({})", super::words::listed(&names))

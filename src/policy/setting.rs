@@ -57,8 +57,8 @@ fn one(demand: &SettingDemand, setting: &Setting) -> Option<Settings> {
         (_, SettingValue::Unknown(_)) => (Outcome::Undecided, vec![Outcome::Pass, Outcome::Fail]),
         (_, SettingValue::PassesThrough) => {
             assumptions.push(format!(
-                "`{}` is passed through as clients ask for it: their own stub's file decides",
-                setting.name
+                "{} is passed through as clients ask for it: their own stub's file decides",
+                setting.title()
             ));
             (Outcome::Pass, Vec::new())
         }
@@ -106,7 +106,7 @@ fn one(demand: &SettingDemand, setting: &Setting) -> Option<Settings> {
         outcome,
         between,
         name: setting.name.to_owned(),
-        detail: format!("`{}` is {value}: {}", setting.name, setting.why),
+        detail: format!("{} is {value}: {}", setting.title(), setting.why),
         primary: setting.span.map(label),
         related: ignored.collect(),
         reasons,

@@ -12,7 +12,7 @@ use super::clients::{Group, Groups};
 use super::outcome::{GroupOutcome, Problem};
 use super::setting::Settings;
 use super::witness::{accepted_at, witness};
-use super::words::{addresses, few, filled, listed};
+use super::words::{addresses, few, few_alike, filled, listed};
 use super::{Context, Policy, Requirement};
 use crate::config::DialectFinding;
 use crate::decide::{Decider, End, Evaluator, Packet, Part};
@@ -266,7 +266,11 @@ impl Teller<'_> {
             |(ranges, share)| (addresses(ranges), format!("{share:.1}%")),
         );
         let values = [
-            ("detail", few(&details)),
+            ("detail", few_alike(&details)),
+            (
+                "is",
+                if details.len() == 1 { "is" } else { "are" }.to_owned(),
+            ),
             (
                 "to",
                 to.first().map_or_else(String::new, |to| (*to).to_owned()),
@@ -283,6 +287,10 @@ impl Teller<'_> {
                 blame
                     .as_ref()
                     .map_or_else(|| "blocked".to_owned(), |b| b.blocked.clone()),
+            ),
+            (
+                "gets",
+                if details.len() == 1 { "gets" } else { "get" }.to_owned(),
             ),
             ("missing", missing),
             ("share", share),
@@ -331,12 +339,12 @@ impl Teller<'_> {
                 } else {
                     format!(" without {}", few(&missing))
                 };
-                let words = "{title}: cannot tell whether {detail} gets through for {region}";
+                let words = "{title}: cannot tell whether {detail} {gets} through for {region}";
                 let values = [values, &[("title", title.clone())]].concat();
                 format!("{}{why}", filled(words, &values))
             }
             Outcome::Fail | Outcome::Degraded | Outcome::Pass | Outcome::NotApplicable => {
-                let words = "{title}: {detail} is {blocked} for {region}";
+                let words = "{title}: {detail} {is} {blocked} for {region}";
                 filled(words, &[values, &[("title", title.clone())]].concat())
             }
         }

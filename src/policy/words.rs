@@ -1,4 +1,4 @@
-//! In: sets and templates. Out: words for messages: merged CIDRs, lists with "+n more", filled placeholders.
+//! In: sets and templates. Out: words for messages: merged CIDRs, lists with "and n more", filled placeholders.
 
 use crate::model::{Ranges, to_address};
 
@@ -51,15 +51,32 @@ pub(super) fn addresses(ranges: &Ranges) -> String {
     few(&cidrs_up_to(ranges, 10_000))
 }
 
-/// At most three words and how many more.
+/// At most three words and how many more: `a, b, c and 2 more`.
 pub(super) fn few(words: &[impl AsRef<str>]) -> String {
     let shown: Vec<&str> = words.iter().take(3).map(AsRef::as_ref).collect();
     let more = words.len().saturating_sub(3);
     if more == 0 {
         listed(&shown)
     } else {
-        format!("{} +{more} more", shown.join(", "))
+        format!("{} and {more} more", shown.join(", "))
     }
+}
+
+/// As [`few`], and what all begin with is said once: `CONNECT to a:443, b:443 and c:443`.
+pub(super) fn few_alike(words: &[&str]) -> String {
+    let [first, rest @ ..] = words else {
+        return String::new();
+    };
+    let shared = |word: &&str| {
+        let same = first.bytes().zip(word.bytes());
+        same.take_while(|(left, right)| left == right).count()
+    };
+    let common = rest.iter().map(shared).min().unwrap_or(0);
+    // Whole words only.
+    let common = first.get(..common).and_then(|text| text.rfind(' '));
+    let cut = common.map_or(0, |blank| blank + 1);
+    let short = rest.iter().map(|word| word.get(cut..).unwrap_or(word));
+    few(&std::iter::once(*first).chain(short).collect::<Vec<_>>())
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -109,8 +126,16 @@ mod tests {
     #[test]
     fn long_lists_are_cut() {
         assert_eq!(few(&["a", "b"]), "a and b");
-        assert_eq!(few(&["a", "b", "c", "d"]), "a, b, c +1 more");
+        assert_eq!(few(&["a", "b", "c", "d"]), "a, b, c and 1 more");
         assert_eq!(addresses(&set(&["0.0.0.0/0"])), "all IPv4 addresses");
+    }
+
+    #[test]
+    fn what_all_begin_with_is_said_once() {
+        assert_eq!(few_alike(&[]), "");
+        assert_eq!(few_alike(&["to a:1"]), "to a:1");
+        assert_eq!(few_alike(&["to a:1", "to b:1"]), "to a:1 and b:1");
+        assert_eq!(few_alike(&["A of x", "AAAA of x"]), "A of x and AAAA of x");
     }
 
     #[test]

@@ -90,14 +90,17 @@ fn by_place<'r>(decided: &[&'r Finding]) -> Vec<Cause<'r>> {
     groups.iter().filter_map(cause).collect()
 }
 
-/// Two findings have one cause where the same place decided the same way at the same target.
+/// Two findings have one cause where the same place decided the same way at the same target, and one fix mends both.
 fn have_one_cause(left: &Finding, right: &Finding) -> bool {
     let place = |finding: &Finding| {
         let label = finding.primary.as_ref()?;
         (label.role != LabelRole::Context).then_some(label.span)
     };
+    // What one fix mends is one cause; what it leaves is told apart.
+    let fix = |finding: &Finding| finding.fixes.first().map(|fix| fix.title.clone());
     place(left).is_some()
         && place(left) == place(right)
+        && fix(left) == fix(right)
         && left.outcome == right.outcome
         && left.target == right.target
 }

@@ -597,15 +597,7 @@ impl<'a> Walk<'a> {
         if let Some(own) = &self.gate.own_addresses {
             return Ok((0..64).filter(|value| own.contains(*value)).collect());
         }
-        let some: [&[u128]; 7] = [
-            &[],
-            &[1],
-            &[10],
-            &[0, 11, 50],
-            &[2, 3],
-            &[4, 12],
-            &[5, 13],
-        ];
+        let some: [&[u128]; 7] = [&[], &[1], &[10], &[0, 11, 50], &[2, 3], &[4, 12], &[5, 13]];
         let at = self.world("own".to_owned(), some.len())?;
         Ok(some[at].to_vec())
     }

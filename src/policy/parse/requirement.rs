@@ -12,7 +12,7 @@
 //!
 //! `message`, `degraded`, `fix` and `live-check` are one text or `{packet, proxy, lookup, fetch}`; their placeholders are
 //! `{to}` (the destination), `{region}` (the clients concerned), `{blocker}` (what decided, with its line), `{blocked}` (how:
-//! dropped, refused ..), `{detail}` (what was asked), `{share}` and `{missing}` (of a destination reached in part).
+//! dropped, refused ..), `{detail}` (what was asked), `{is}` ("is", or "are" where that is several), `{share}` and `{missing}` (of a destination reached in part).
 
 use std::collections::BTreeMap;
 
@@ -444,8 +444,8 @@ fn links(
 }
 
 /// The names that messages may use.
-const PLACEHOLDERS: [&str; 7] = [
-    "to", "region", "blocker", "blocked", "share", "missing", "detail",
+const PLACEHOLDERS: [&str; 8] = [
+    "to", "region", "blocker", "blocked", "share", "missing", "detail", "is",
 ];
 
 /// The words of layers in policies.

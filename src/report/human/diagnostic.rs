@@ -197,11 +197,7 @@ fn shown(
 /// All rules that the cause touches, the worst first.
 fn rules(worst: &Finding, others: &[&Finding]) -> String {
     let mut rules = vec![worst.rule.as_str()];
-    let more = others
-        .iter()
-        .map(|other| other.rule.as_str())
-        .chain(worst.same_cause.iter().map(String::as_str));
-    for rule in more {
+    for rule in others.iter().map(|other| other.rule.as_str()) {
         if !rules.contains(&rule) {
             rules.push(rule);
         }
@@ -260,16 +256,28 @@ fn steps(steps: &[StepTaken], sources: &Sources, style: Style) -> String {
     let line = |step: &StepTaken| step.span.map(|span| (span.file, sources.line(span)));
     // A line that goes on to decide says so itself: its parts that did not are no steps of their own.
     let next = steps.iter().skip(1).map(Some).chain([None]);
-    let words: Vec<String> = steps
+    let shown: Vec<&StepTaken> = steps
         .iter()
         .zip(next)
         .filter(|(step, next)| {
             let same_line = next.is_some_and(|next| line(next) == line(step));
             !(step.text == "no" && step.span.is_some() && same_line)
         })
-        .map(|(step, _)| match line(step) {
-            Some((_, line)) => format!("line {line} {}", step.text),
-            None => step.text.clone(),
+        .map(|(step, _)| step)
+        .collect();
+    // A run of rules that do the same is one step.
+    let words: Vec<String> = shown
+        .chunk_by(|left, right| {
+            left.span.is_some() && right.span.is_some() && left.text == right.text
+        })
+        .filter_map(|alike| {
+            let (first, last) = (alike.first()?, alike.last()?);
+            let text = &first.text;
+            Some(match (line(first), line(last)) {
+                (Some((_, from)), Some((_, to))) if from == to => format!("line {from} {text}"),
+                (Some((_, from)), Some((_, to))) => format!("lines {from} to {to} {text}"),
+                (Some(_) | None, _) => text.clone(),
+            })
         })
         .collect();
     let hidden = if style.verbose {
