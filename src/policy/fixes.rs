@@ -6,7 +6,7 @@
 use super::check::{Told, requirements};
 use super::syntax::Destination;
 use super::{Context, Demand, Policy, Requirement, Subject, ask};
-use crate::config::{Blocked, Edit, Fix, Input};
+use crate::config::{Blocked, Edit, Input};
 use crate::finding::{Finding, FixOffer, LabelRole, Outcome};
 use crate::model::{Gate, Layer, Question, Ranges};
 use crate::source::Span;
@@ -32,25 +32,73 @@ pub(super) fn offer(
             continue;
         };
         let mut tried = 0;
+        let mut offers: Vec<(Outcome, FixOffer)> = Vec::new();
         for blocked in Asked::of(policy, requirement, subject, finding) {
             for fix in (subject.kind.fix)(&subject.input, subject.reading, &blocked.as_blocked()) {
                 tried += 1;
-                if tried > MOST_TRIED || finding.fixes.len() >= MOST_OFFERED {
+                if tried > MOST_TRIED || offers.len() >= MOST_OFFERED {
                     break;
                 }
-                let known = finding.fixes.iter().any(|offer| offer.title == fix.title);
-                if !known && mends(policies, subject, context, &before, finding, &fix) {
-                    finding.fixes.push(FixOffer {
-                        title: fix.title.clone(),
+                if offers.iter().any(|(_, offer)| offer.title == fix.title) {
+                    continue;
+                }
+                let left = mends(policies, subject, context, &before, finding, &fix.edits);
+                if let Some(left) = left {
+                    let edits = fix.edits.into_iter().map(|edit| (edit.span, edit.text));
+                    let offer = FixOffer {
+                        title: fix.title,
                         safe: fix.safe,
-                        edits: fix
-                            .edits
-                            .iter()
-                            .map(|edit| (edit.span, edit.text.clone()))
-                            .collect(),
-                    });
+                        edits: edits.collect(),
+                    };
+                    offers.push((left, offer));
                 }
             }
+        }
+        // What leaves nothing to wish for comes first.
+        offers.sort_by_key(|(left, _)| *left);
+        finding.fixes = offers.into_iter().map(|(_, offer)| offer).collect();
+    }
+    share(policies, subject, context, &before, results);
+}
+
+/// Offers the fix of one finding for the others that the same place decided, where it mends them too.
+fn share(
+    policies: &[Policy],
+    subject: &Subject<'_>,
+    context: &Context<'_>,
+    before: &[(String, String, Outcome)],
+    results: &mut [Finding],
+) {
+    let place = |finding: &Finding| finding.primary.as_ref().map(|label| label.span);
+    let mut known: Vec<(Span, FixOffer)> = Vec::new();
+    for finding in results.iter() {
+        if let (Some(span), Some(offer)) = (place(finding), finding.fixes.first())
+            && !known.iter().any(|(other, _)| *other == span)
+        {
+            known.push((span, offer.clone()));
+        }
+    }
+    for finding in results.iter_mut() {
+        let Some((_, offer)) = known.iter().find(|(span, _)| Some(*span) == place(finding)) else {
+            continue;
+        };
+        if !matches!(finding.outcome, Outcome::Fail | Outcome::Degraded)
+            || finding.fixes.first() == Some(offer)
+        {
+            continue;
+        }
+        let edits: Vec<Edit> = offer
+            .edits
+            .iter()
+            .map(|(span, text)| Edit {
+                span: *span,
+                text: text.clone(),
+            })
+            .collect();
+        if mends(policies, subject, context, before, finding, &edits).is_some() {
+            finding.fixes.retain(|other| other.title != offer.title);
+            finding.fixes.insert(0, offer.clone());
+            finding.fixes.truncate(MOST_OFFERED);
         }
     }
 }
@@ -73,18 +121,16 @@ fn found<'p>(policies: &'p [Policy], rule: &str) -> Option<(&'p Policy, &'p Requ
     })
 }
 
-/// Whether the changed text mends the finding and makes nothing worse.
+/// The finding's outcome in the changed text, where that mends it and makes nothing worse.
 fn mends(
     policies: &[Policy],
     subject: &Subject<'_>,
     context: &Context<'_>,
     before: &[(String, String, Outcome)],
     finding: &Finding,
-    fix: &Fix,
-) -> bool {
-    let Some(bytes) = applied(subject.input.bytes, subject.input, &fix.edits) else {
-        return false;
-    };
+    edits: &[Edit],
+) -> Option<Outcome> {
+    let bytes = applied(subject.input.bytes, subject.input, edits)?;
     let input = Input {
         bytes: &bytes,
         ..subject.input
@@ -109,12 +155,12 @@ fn mends(
             .find(|result| result.rule == rule && result.target == target)
             .map(|result| result.outcome)
     };
-    let mended = after(&finding.rule, &finding.target)
-        .is_some_and(|outcome| outcome < finding.outcome && outcome <= Outcome::Degraded);
-    mended
-        && before.iter().all(|(rule, target, outcome)| {
-            after(rule, target).is_some_and(|after| after <= *outcome)
-        })
+    let left = after(&finding.rule, &finding.target)
+        .filter(|outcome| *outcome < finding.outcome && *outcome <= Outcome::Degraded)?;
+    before
+        .iter()
+        .all(|(rule, target, outcome)| after(rule, target).is_some_and(|after| after <= *outcome))
+        .then_some(left)
 }
 
 /// The text with the edits; `None` where they overlap or lie outside of it.
