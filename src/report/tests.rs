@@ -269,6 +269,11 @@ fn hostile(path: &str, text: &str) -> (Report, Sources) {
             through,
         })
         .into();
+    finding.fixes = vec![FixOffer {
+        title: text.to_owned(),
+        safe: true,
+        edits: vec![(whole(), text.to_owned())],
+    }];
     let mut waiting = finding.clone();
     waiting.outcome = Outcome::Undecided;
     waiting.reasons = vec![Reason {
@@ -276,15 +281,10 @@ fn hostile(path: &str, text: &str) -> (Report, Sources) {
         text: text.to_owned(),
         span: Some(whole()),
     }];
-    let mut fixed = finding.clone();
-    fixed.rule = "squid/y".to_owned();
-    fixed.fixes = vec![FixOffer {
-        title: text.to_owned(),
-        safe: true,
-        edits: vec![(whole(), text.to_owned())],
-    }];
+    let mut other = finding.clone();
+    other.rule = "squid/y".to_owned();
     let report = Report {
-        results: vec![finding, waiting, fixed],
+        results: vec![finding, waiting, other],
         inputs: vec![InputSummary {
             answer: Some(text.to_owned()),
             why: text.to_owned(),
