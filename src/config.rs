@@ -20,6 +20,7 @@ mod dnsmasq;
 mod hosting;
 mod html;
 mod iptables;
+mod javascript;
 mod nginx;
 mod pihole;
 mod recursor;
@@ -47,6 +48,7 @@ pub const KINDS: &[&Kind] = &[
     &html::KIND,
     &nginx::KIND,
     &hosting::KIND,
+    &javascript::KIND,
 ];
 
 /// The kind with this name.

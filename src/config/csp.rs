@@ -113,6 +113,16 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
     }
 }
 
+/// Whether a text has the header's name anywhere, in any case.
+pub(in crate::config) fn names_the_header(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-security-policy";
+    memchr::memchr2_iter(b'c', b'C', bytes).any(|at| {
+        bytes
+            .get(at..at + NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    })
+}
+
 /// `default-src 'self'`: a known name that takes sources, and something behind it.
 fn starts_with_a_directive(bytes: &[u8]) -> bool {
     let head = bytes.get(..256).unwrap_or(bytes);

@@ -44,7 +44,7 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     let is_tree = matches!(ending, "json" | "yml" | "yaml");
     if name == "_headers" || NAMES.contains(&name) {
-        if tree::names_a_policy(bytes) {
+        if csp::names_the_header(bytes) {
             Claim::Yes("sets a `Content-Security-Policy` header")
         } else {
             Claim::No

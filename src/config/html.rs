@@ -39,22 +39,13 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
             .any(starts);
     if !is_html {
         Claim::No
-    } else if names_a_policy(bytes) {
+    } else if csp::names_the_header(bytes) {
         Claim::Yes("has a Content-Security-Policy meta element")
     } else if has_name {
         Claim::Maybe("name ends in .html")
     } else {
         Claim::No
     }
-}
-
-fn names_a_policy(bytes: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-security-policy";
-    memchr::memchr2_iter(b'c', b'C', bytes).any(|at| {
-        bytes
-            .get(at..at + NAME.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-    })
 }
 
 fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {

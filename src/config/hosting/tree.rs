@@ -9,16 +9,6 @@ use crate::config::csp::{
 use crate::source::{FileId, Span, Spanned};
 use crate::yaml::{self, Node, Yaml};
 
-/// Whether a text has the header's name anywhere.
-pub(super) fn names_a_policy(bytes: &[u8]) -> bool {
-    const NAME: &[u8] = b"content-security-policy";
-    memchr::memchr2_iter(b'c', b'C', bytes).any(|at| {
-        bytes
-            .get(at..at + NAME.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-    })
-}
-
 /// The pages of a file; none where it is no JSON or YAML.
 pub(super) fn documents(file: FileId, bytes: &[u8]) -> Vec<Document> {
     let Ok(text) = std::str::from_utf8(bytes) else {
