@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use gatelint::config::Reading;
 use gatelint::report::visible;
-use gatelint::trace::{Answer, Certainty, Request, answer, in_words};
+use gatelint::trace::{Answer, AnswerStep, Certainty, Request, answer, in_words};
 use gatelint::{Context, Sources, Target};
 
 use super::Exit;
@@ -163,11 +163,23 @@ fn human(answer: &Answer) -> String {
         .line
         .map_or(String::new(), |line| format!(", line {line}"));
     lines.push(format!("{gate}: {verdict}{effect}{line}"));
-    for step in &answer.steps {
-        let place = step
-            .line
-            .map_or("  ".to_owned(), |line| format!("  line {line}: "));
-        lines.push(format!("{place}{}", step.text));
+    let goes_on = |last: &AnswerStep, next: &AnswerStep| {
+        last.text == "no" && next.text == "no" && last.line < next.line
+    };
+    for run in answer.steps.chunk_by(goes_on) {
+        match run {
+            [first, _, .., last] => lines.push(format!(
+                "  lines {}-{}: no",
+                first.line.unwrap_or_default(),
+                last.line.unwrap_or_default()
+            )),
+            few => lines.extend(few.iter().map(|step| {
+                let place = step
+                    .line
+                    .map_or("  ".to_owned(), |line| format!("  line {line}: "));
+                format!("{place}{}", step.text)
+            })),
+        }
     }
     if let Some(end) = &answer.arrives {
         let shown = |address: Option<std::net::IpAddr>, port: Option<u16>| {

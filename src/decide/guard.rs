@@ -426,7 +426,7 @@ impl Ground<'_> {
     }
 
     fn local(&self, synthetic: &mut Synthetic, dim: Dim, env: &Env) -> Truth {
-        let loopback = loopback();
+        let loopback = Ranges::loopback();
         let own = self.gate.own_addresses.as_ref();
         let own = own.map(|own| own.union(&loopback));
         let gap = |synthetic: &mut Synthetic| {
@@ -550,11 +550,6 @@ fn node(space: &mut Space, truth: Truth, gaps: &mut Gaps) -> (Node, Node) {
 
 fn yes(yes: bool) -> Truth {
     if yes { Truth::Yes } else { Truth::No }
-}
-
-fn loopback() -> Ranges {
-    let v4 = crate::model::address([127, 0, 0, 0].into());
-    Ranges::between(v4, v4 | 0x00ff_ffff).union(&Ranges::one(1))
 }
 
 /// Where REDIRECT sends what this machine sends itself.

@@ -11,7 +11,7 @@ use super::guard::Taint;
 use super::reach::Reach;
 use super::walk::{Event, Fate, Piece, Walk, merge};
 use super::{Arrival, Decider, Final, Flows, Packet, Part, StepSeen};
-use crate::model::{Conversation, Dim, Effect, Guard, Onward, Stage, StageId, UnknownKind};
+use crate::model::{Conversation, Dim, Effect, Guard, Onward, Ranges, Stage, StageId, UnknownKind};
 
 /// What became of all asked flows.
 pub(crate) struct Seen {
@@ -308,11 +308,7 @@ fn arrival(walk: &Walk<'_>, env: &Env, local: bool) -> Arrival {
     let unchanged = |dim: Dim| match env.get(dim) {
         Current::Of(of) => of == dim,
         Current::Const(value) => {
-            walk.ground
-                .asked
-                .get(&dim)
-                .and_then(crate::model::Ranges::single)
-                == Some(value)
+            walk.ground.asked.get(&dim).and_then(Ranges::single) == Some(value)
         }
         Current::Every(..)
         | Current::OneOf(_)
@@ -327,7 +323,14 @@ fn arrival(walk: &Walk<'_>, env: &Env, local: bool) -> Arrival {
             Arrival::AsAsked
         };
     }
-    if local {
+    let own = |address: u128| {
+        let known = walk.ground.gate.own_addresses.as_ref();
+        known.is_some_and(|own| own.contains(address)) || Ranges::loopback().contains(address)
+    };
+    // An address that a rule names is another machine's unless it is known to be this one's.
+    let named_elsewhere =
+        matches!(env.get(Dim::Destination), Current::Const(address) if !own(address));
+    if local && !named_elsewhere {
         return Arrival::Local;
     }
     let end = env.end();

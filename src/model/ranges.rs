@@ -95,6 +95,12 @@ impl Ranges {
         Range::new(low, high).map_or_else(Self::empty, Self::from)
     }
 
+    /// The addresses of the loopback interface, of both families (RFC 1122, RFC 4291).
+    pub fn loopback() -> Self {
+        let v4 = V4_BASE | 0x7f00_0000;
+        Self::between(v4, v4 | 0x00ff_ffff).union(&Self::one(1))
+    }
+
     /// Every IPv4 address.
     pub fn ipv4() -> Self {
         Self::between(V4_BASE, V4_BASE | 0xffff_ffff)

@@ -36,12 +36,12 @@ pub(super) fn decisive(
             .into_iter()
             .map(|dim| evaluator.values(flows, dim).count().max(1))
             .fold(1u128, u128::saturating_mul);
-        // What denies weighs more than what allows; the first packet more than the others.
+        // What surely denies weighs more than what sends elsewhere, and that more than what perhaps denies.
         let rank = weight
-            / if part.effect == Effect::Allow {
-                1024
-            } else {
-                1
+            / match (part.effect, part.unknowns.is_empty()) {
+                (Effect::Allow, _) => 1024,
+                (Effect::Deny(_), false) if outcome != Outcome::Undecided => 4096,
+                (Effect::Deny(_), _) => 1,
             };
         if best.is_none_or(|(most, _)| rank > most) {
             best = Some((rank, part));
@@ -61,8 +61,10 @@ pub(super) fn reasons(evaluator: &mut Evaluator<'_>, result: &GroupOutcome) -> V
     for problem in &result.problems {
         let verdict = &problem.judged.verdict;
         for part in verdict.parts.iter().take(4096) {
+            // Where an unknown decides whether it strays, the unknown is the reason.
             let strays = part.effect == Effect::Allow
-                && matches!(part.arrival, Arrival::Diverted { .. } | Arrival::Unknown);
+                && matches!(part.arrival, Arrival::Diverted { .. } | Arrival::Unknown)
+                && (result.outcome != Outcome::Undecided || part.unknowns.is_empty());
             if part.unknowns.is_empty() && !strays {
                 continue;
             }

@@ -53,6 +53,9 @@ fn settled(evaluator: &mut Evaluator<'_>, question: Question, verdict: Verdict) 
     let bad = evaluator.union(denied, astray);
     let undecided = evaluator.minus(verdict.undecided, verdict.hindered);
     let unknown = evaluator.union(undecided, doubtful);
+    let lost = lost(evaluator, &question, &verdict, unknown);
+    let bad = evaluator.union(bad, lost);
+    let unknown = evaluator.minus(unknown, lost);
     Judged {
         question,
         verdict,
@@ -60,6 +63,42 @@ fn settled(evaluator: &mut Evaluator<'_>, question: Question, verdict: Verdict) 
         bad,
         unknown,
     }
+}
+
+/// Of flows that are not decided, those that end badly whatever the unknowns are: denied or diverted.
+fn lost(
+    evaluator: &mut Evaluator<'_>,
+    question: &Question,
+    verdict: &Verdict,
+    undecided: Flows,
+) -> Flows {
+    let none = evaluator.minus(undecided, undecided);
+    let diverted = |part: &Part| matches!(part.arrival, Arrival::Diverted { .. });
+    if evaluator.is_empty(undecided) || !verdict.parts.iter().any(diverted) {
+        return none;
+    }
+    let mut hopeful = none;
+    for part in &verdict.parts {
+        let ends_well = match part.decider {
+            Decider::Arrived => !diverted(part),
+            Decider::Obscured(_) => true,
+            Decider::Rule(_) | Decider::Fallback { .. } => false,
+        };
+        if ends_well {
+            hopeful = evaluator.union(hopeful, part.flows);
+        }
+    }
+    let kept = universal(question);
+    let hopeful = evaluator.keep(hopeful, &kept);
+    evaluator.minus(undecided, hopeful)
+}
+
+/// The dimensions of which every value has to pass.
+fn universal(question: &Question) -> Vec<Dim> {
+    Dim::ALL
+        .into_iter()
+        .filter(|dim| !question.existential.contains(dim))
+        .collect()
 }
 
 /// Flows that surely, and that perhaps, arrive elsewhere. Dimensions of which some value suffices are chosen well.
@@ -89,10 +128,7 @@ fn astray(evaluator: &mut Evaluator<'_>, question: &Question, verdict: &Verdict)
     if evaluator.is_empty(elsewhere) {
         return (none, none);
     }
-    let kept: Vec<Dim> = Dim::ALL
-        .into_iter()
-        .filter(|dim| !question.existential.contains(dim))
-        .collect();
+    let kept = universal(question);
     let purely_straight = evaluator.minus(straight, elsewhere);
     let purely_straight = evaluator.keep(purely_straight, &kept);
     let otherwise = evaluator.union(straight, perhaps);

@@ -384,7 +384,12 @@ impl Teller<'_> {
         } else {
             flows
         };
-        if let Some((witness, steps)) = witness(evaluator, gate, question, flows, part.packet) {
+        // What is sent elsewhere is so from its first packet on.
+        let packet = match part.effect {
+            Effect::Allow => Packet::Request,
+            Effect::Deny(_) => part.packet,
+        };
+        if let Some((witness, steps)) = witness(evaluator, gate, question, flows, packet) {
             finding.witness = Some(witness);
             finding.steps = steps;
         }
@@ -505,9 +510,12 @@ impl Teller<'_> {
             },
             Decider::Arrived => {
                 // The rule that gave it the address it ends with, else what it hangs on.
+                let goal = |end: End| (end.destination, end.destination_port);
                 let sender = problem.judged.verdict.parts.iter().find_map(|other| {
-                    match (&other.decider, other.end == part.end) {
-                        (Decider::Rule(span), true) if other.end != End::default() => Some(*span),
+                    match (&other.decider, goal(other.end) == goal(part.end)) {
+                        (Decider::Rule(span), true) if goal(other.end) != goal(End::default()) => {
+                            Some(*span)
+                        }
                         _ => None,
                     }
                 });

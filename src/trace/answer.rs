@@ -9,7 +9,7 @@ use super::question::{knows_nonce, questions};
 use super::request::{PacketRequest, Request};
 use crate::decide::{Decider, Evaluator, Final, Flows, Part, Verdict};
 use crate::model::{
-    Denial, Dim, Effect, Gate, Guard, Layer, Question, Ranges, Standing, Test, UnknownKind,
+    Denial, Dim, Effect, Gate, Guard, Layer, Question, Ranges, Role, Standing, Test, UnknownKind,
     to_address,
 };
 use crate::source::{Sources, Span};
@@ -94,6 +94,9 @@ pub fn answer(sources: &Sources, gates: &[Gate], request: &Request) -> Answer {
                 {
                     question.fixed.insert("nonce".to_owned(), known);
                 }
+                if let Request::Packet(PacketRequest { hook: None, .. }) = request {
+                    assume_addresses(gate, &mut question);
+                }
                 asked(sources, gate, request, &question)
             })
         })
@@ -122,6 +125,17 @@ fn concerned<'g>(gates: &'g [Gate], request: &Request) -> Vec<&'g Gate> {
                 .collect();
             if judged.is_empty() { all() } else { judged }
         }
+    }
+}
+
+/// Without a hook, and without the machine's own addresses, a packet is taken to be what the gate is judged for: one that
+/// goes elsewhere, as in a check.
+fn assume_addresses(gate: &Gate, question: &mut Question) {
+    if gate.own_addresses.is_none()
+        && let Some(role) = gate.role
+    {
+        question.destination_is_local.get_or_insert(false);
+        question.source_is_local.get_or_insert(role == Role::Host);
     }
 }
 

@@ -8,8 +8,8 @@ use super::context::{Context, Presence};
 use super::lower::{Draft, state_is};
 use super::syntax::TableName;
 use crate::model::{
-    Dim, Edge, Effect, Fallback, Guard, NatSide, Onward, Rewrite, Rule, Stage, StageId, State,
-    Step, Test, Unknown, UnknownKind, Value,
+    Denial, Dim, Edge, Effect, Fallback, Guard, NatSide, Onward, Ranges, Rewrite, Rule, Stage,
+    StageId, State, Step, Test, Unknown, UnknownKind, Value,
 };
 
 /// Which packet of the conversation walks.
@@ -62,6 +62,9 @@ pub(super) fn output(draft: &mut Draft<'_>) {
     let routing = way.plain("routing", Vec::new(), open);
     let local = vec![(routing, Guard::Is(Test::Local(Dim::Destination)))];
     way.loopback(local);
+    if way.draft.ruleset.has.destination {
+        way.strayed_loopback(routing);
+    }
     let leaving = way.postrouting(Packet::Request, vec![(routing, Guard::Always)], sent());
 
     let (entry, open) = way.prerouting(Packet::Reply, Vec::new());
@@ -326,6 +329,35 @@ impl Way<'_, '_> {
         let mut after = vec![(stage, Guard::Always)];
         after.extend(open);
         after
+    }
+
+    /// What was sent by the loopback interface and is translated to another machine: `__mkroute_output` (kernel, `route.c`)
+    /// drops it unless `route_localnet` is set.
+    fn strayed_loopback(&mut self, routing: StageId) {
+        let id = self.draft.gate.unknown(Unknown {
+            kind: UnknownKind::Fact,
+            code: "route-localnet",
+            text: "knowing `net.ipv4.conf.*.route_localnet`".to_owned(),
+            identity: None,
+            span: None,
+        });
+        let name = "routing of a loopback address".to_owned();
+        let dropped = Stage {
+            name: name.clone(),
+            enter: Vec::new(),
+            chain: None,
+            fallback: Fallback {
+                effect: Effect::Deny(Denial::Drop),
+                span: None,
+                text: name,
+            },
+            edges: Vec::new(),
+        };
+        let strays = vec![
+            Guard::number(Dim::Source, Ranges::loopback()),
+            Guard::Unknown(id),
+        ];
+        self.stage(dropped, vec![(routing, Guard::All(strays))]);
     }
 
     /// Raw and connection tracking, which begin PREROUTING and OUTPUT.
