@@ -330,11 +330,10 @@ fn a_trace_answers_in_words_and_in_json() {
 
 #[test]
 fn a_trace_of_a_packet_joins_rules_that_do_not_match_and_stays_with_the_hook() {
-    let mut rules = "*filter\n:INPUT DROP\n:FORWARD DROP\n".to_owned();
-    for last in 1..9 {
-        rules += &format!("-A FORWARD -s 10.0.0.{last}/32 -j ACCEPT\n");
-    }
-    rules += "-A FORWARD -s 10.0.1.0/24 -p udp -j DROP\nCOMMIT\n";
+    let accepts = "-A FORWARD -s 10.0.0.9/32 -j ACCEPT\n".repeat(8);
+    let rules = format!(
+        "*filter\n:INPUT DROP\n:FORWARD DROP\n{accepts}-A FORWARD -s 10.0.1.0/24 -p udp -j DROP\nCOMMIT\n"
+    );
     let folder = Folder::new().with("edge.rules.v4", &rules);
     let packet = "udp 10.0.1.5 to 99.77.130.1:3478";
     let ran = folder.run(&["trace", "edge.rules.v4", packet]);

@@ -109,6 +109,8 @@ const DESTINATION: u8 = 2;
 const PROTOCOL: u8 = 4;
 const IN: u8 = 8;
 const OUT: u8 = 16;
+/// An option of the multiport match that was named last.
+const PORTS: u8 = 32;
 
 impl<'a> Body<'_, '_, 'a> {
     fn read(&mut self) {
@@ -185,6 +187,13 @@ impl<'a> Body<'_, '_, 'a> {
         if !word.text.starts_with(b"-") || word.quoted {
             return self.stray(&word);
         }
+        let word = self.spelt_out(word);
+        if Match::Multiport.knows(&word.text) && self.loaded.contains(&Match::Multiport) {
+            if self.seen & PORTS != 0 {
+                self.refuse(&word, "one multiport match takes one list of ports");
+            }
+            self.seen |= PORTS;
+        }
         if let Current::Match(current) = self.current
             && self.offer(current, &word)
         {
@@ -201,6 +210,7 @@ impl<'a> Body<'_, '_, 'a> {
             if let Some(implied) = implied
                 && self.offer(implied, &word)
             {
+                self.loaded.push(implied);
                 return;
             }
         }
@@ -230,6 +240,22 @@ impl<'a> Body<'_, '_, 'a> {
         };
         self.refuse(&word, &help);
         self.skip_arguments();
+    }
+
+    /// Where multiport was named and the protocol's own match was not, getopt takes `--dport` for `--dports`.
+    fn spelt_out(&self, word: Word<'a>) -> Word<'a> {
+        let own = |known: &Match| matches!(known, Match::Tcp | Match::Udp | Match::Sctp);
+        let short = matches!(
+            &*word.text,
+            b"--dport" | b"--sport" | b"--destination-port" | b"--source-port"
+        );
+        if !short || !self.loaded.contains(&Match::Multiport) || self.loaded.iter().any(own) {
+            return word;
+        }
+        Word {
+            text: [&*word.text, b"s"].concat().into(),
+            ..word
+        }
     }
 
     /// Whether the option is one of those that `-p` implies.
@@ -542,6 +568,9 @@ impl<'a> Body<'_, '_, 'a> {
                 self.strange = true;
             }
             self.opaque = Some(opaque);
+        }
+        if module == Match::Multiport {
+            self.seen &= !PORTS;
         }
         self.loaded.push(module);
         self.current = Current::Match(module);

@@ -39,11 +39,12 @@ impl<'a> Body<'_, '_, 'a> {
                     | b"UNSPEC",
                     Family::V4,
                 ) => Guard::AnyOf(Vec::new()),
+                // xt_addrtype.c refuses these for IPv6.
                 (
-                    b"ANYCAST" | b"BROADCAST" | b"BLACKHOLE" | b"UNREACHABLE" | b"PROHIBIT"
-                    | b"THROW" | b"NAT" | b"XRESOLVE" | b"UNSPEC",
-                    _,
-                ) => {
+                    b"BROADCAST" | b"BLACKHOLE" | b"PROHIBIT" | b"THROW" | b"NAT" | b"XRESOLVE",
+                    Family::V6,
+                ) => return self.bad_value(word, "address type of IPv6"),
+                (b"ANYCAST" | b"UNREACHABLE" | b"UNSPEC", _) => {
                     let text = String::from_utf8_lossy(name).into_owned();
                     let span = self.book.span(word.start, word.end);
                     self.book.fact(
