@@ -243,7 +243,7 @@ pub struct Reason {
 }
 
 /// A checked fix.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FixOffer {
     /// Imperative.
     pub title: String,

@@ -14,7 +14,7 @@ mod question;
 mod ranges;
 mod text;
 
-pub use dim::{Dim, Flags, Resource, State};
+pub use dim::{Dim, Flags, Resource, State, Tunnel};
 pub use gate::{
     Chain, ChainId, ClientGroup, Denial, Edge, Effect, Fallback, Family, Gate, Guard, Layer,
     MarkName, NatSide, Onward, Rewrite, Role, Rule, Stage, StageId, Standing, Step, Test, TextId,

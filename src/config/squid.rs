@@ -135,6 +135,7 @@ const VALUES_AFTER_FILE: &str = "squid/values-after-file";
 const OVERLAP_LOST: &str = "squid/overlap-lost";
 const NEEDS_VERSION: &str = "squid/needs-version";
 const TEMPLATE: &str = "squid/template";
+const UPGRADE_CASE: &str = "squid/upgrade-case";
 const DSTDOMAIN_STAR: &str = "squid/dstdomain-star";
 
 const DIAGNOSTICS: &[Diagnostic] = &[
@@ -187,6 +188,15 @@ const DIAGNOSTICS: &[Diagnostic] = &[
         title: "this is a template of a config",
         doc: "The file has placeholders of a template language (Jinja, ERB, PHP, `${NAME}`), which some other program \
               fills in. What Squid will read is not known here.\n\nCheck the file that the template makes.",
+    },
+    Diagnostic {
+        id: UPGRADE_CASE,
+        level: Level::Warning,
+        title: "this protocol name matches no WebSocket client",
+        doc: "The names of `http_upgrade_request_protocols` are case-sensitive, and clients send `websocket` in lower \
+              case. A line for `WebSocket` never applies, so a WebSocket in a decrypted tunnel loses its Upgrade header.\
+              \n\nWrite `http_upgrade_request_protocols websocket allow ...`, or leave such tunnels alone with \
+              `ssl_bump splice`.",
     },
     Diagnostic {
         id: DSTDOMAIN_STAR,

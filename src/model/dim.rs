@@ -69,6 +69,8 @@ pub enum Dim {
     Resource,
     /// The name that an answer's CNAME points to (text).
     Alias,
+    /// What a CONNECT tunnel carries, see [`Tunnel`].
+    Tunnel,
     /// A test that cannot be decided but is stable, met more than once: 0 false, 1 true.
     Atom0,
     /// See [`Dim::Atom0`].
@@ -99,7 +101,7 @@ pub enum Dim {
 
 impl Dim {
     /// Every dimension, in branching order.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::Source,
         Self::Destination,
         Self::Protocol,
@@ -130,6 +132,7 @@ impl Dim {
         Self::QueryType,
         Self::Resource,
         Self::Alias,
+        Self::Tunnel,
         Self::Atom0,
         Self::Atom1,
         Self::Atom2,
@@ -177,6 +180,33 @@ impl Dim {
                 | Self::User
                 | Self::Alias
         )
+    }
+}
+
+/// What a CONNECT tunnel carries: it matters to a proxy that decrypts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Tunnel {
+    /// HTTP over TLS.
+    Https = 0,
+    /// `WebSocket` over TLS.
+    WebSocket = 1,
+    /// Something else over TLS, such as TURN.
+    Tls = 2,
+}
+
+impl Tunnel {
+    /// The words of policies and requests.
+    pub const WORDS: [(Self, &'static str); 3] = [
+        (Self::Https, "https"),
+        (Self::WebSocket, "wss"),
+        (Self::Tls, "tls"),
+    ];
+
+    /// What a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut words = Self::WORDS.iter();
+        words.find(|(_, known)| *known == word).map(|(it, _)| *it)
     }
 }
 

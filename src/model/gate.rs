@@ -223,6 +223,8 @@ pub enum Denial {
     Deny,
     /// 407: credentials are asked for.
     Challenge,
+    /// A proxy decrypts what does not survive that.
+    Decrypted,
     /// The answer is not the service's.
     Rewritten,
     /// The name does not exist.
@@ -253,6 +255,7 @@ impl Denial {
             Self::Reject => "reject",
             Self::Deny => "deny",
             Self::Challenge => "challenge",
+            Self::Decrypted => "decrypted",
             Self::Rewritten => "rewritten",
             Self::NxDomain => "nxdomain",
             Self::NoData => "nodata",

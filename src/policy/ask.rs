@@ -228,6 +228,7 @@ pub(super) fn connect(name: &str, service: &Service, addresses: Ranges, weight: 
         (Dim::HostIsAddress, Ranges::one(0)),
         // Only proxies that ask for no credentials can be used.
         (Dim::Credentials, Ranges::one(0)),
+        (Dim::Tunnel, Ranges::one(service.carries as u128)),
     ];
     question.numbers.extend(numbers);
     let words = [

@@ -384,8 +384,8 @@ fn dialect(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Finding> {
     subject.reading.findings.iter().map(told).collect()
 }
 
-/// Findings with the same outcome and the same deciding place, waiting for the same missing fact, or mended by the same
-/// edit name each other.
+/// Findings with the same outcome, the same deciding place and the same fix, waiting for the same missing fact, or mended
+/// by the same edit name each other.
 fn mark_same_cause(results: &mut [Finding]) {
     let causes: Vec<_> = results
         .iter()
@@ -402,8 +402,10 @@ fn mark_same_cause(results: &mut [Finding]) {
                 (_, _, Some(place)) => Some((Some(place), None)),
                 (_, _, None) => None,
             };
-            key.filter(|_| tells)
-                .map(|key| (finding.target.clone(), finding.outcome, key))
+            key.filter(|_| tells).map(|key| {
+                let fix = finding.fixes.first().cloned();
+                (finding.target.clone(), finding.outcome, key, fix)
+            })
         })
         .collect();
     let edits = |finding: &Finding| finding.fixes.first().map(|fix| fix.edits.clone());

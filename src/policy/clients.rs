@@ -10,7 +10,8 @@ use super::ask::{self, TCP};
 use super::{Context, ParameterValue, Policy, Service};
 use crate::decide::{Evaluator, Verdict};
 use crate::model::{
-    ClientGroup, Dim, Gate, Lang, Layer, Question, Ranges, Role, TextSet, TextSpace, address,
+    ClientGroup, Dim, Gate, Lang, Layer, Question, Ranges, Role, TextSet, TextSpace, Tunnel,
+    address,
 };
 
 /// Clients that are judged together.
@@ -342,6 +343,7 @@ fn web() -> Service {
         protocol: TCP,
         ports: Ranges::one(443),
         max_length: 1500,
+        carries: Tunnel::Https,
         text: "tcp/443".to_owned(),
     }
 }

@@ -6,7 +6,7 @@
 use super::check::{Told, requirements};
 use super::syntax::Destination;
 use super::{Context, Demand, Policy, Requirement, Subject, ask};
-use crate::config::{Blocked, Edit, Input};
+use crate::config::{Blocked, Edit, Fix, Input};
 use crate::finding::{Finding, FixOffer, LabelRole, Outcome};
 use crate::model::{Gate, Layer, Question, Ranges};
 use crate::source::Span;
@@ -24,7 +24,8 @@ pub(super) fn offer(
     results: &mut [Finding],
 ) {
     let before: Vec<(String, String, Outcome)> = results.iter().map(key).collect();
-    for finding in results.iter_mut() {
+    let mut offers: Vec<Vec<Proved>> = vec![Vec::new(); results.len()];
+    for (at, finding) in results.iter().enumerate() {
         if !matches!(finding.outcome, Outcome::Fail | Outcome::Degraded) {
             continue;
         }
@@ -32,75 +33,95 @@ pub(super) fn offer(
             continue;
         };
         let mut tried = 0;
-        let mut offers: Vec<(Outcome, FixOffer)> = Vec::new();
+        let mut own: Vec<Proved> = Vec::new();
         for blocked in Asked::of(policy, requirement, subject, finding) {
             for fix in (subject.kind.fix)(&subject.input, subject.reading, &blocked.as_blocked()) {
                 tried += 1;
-                if tried > MOST_TRIED || offers.len() >= MOST_OFFERED {
+                if tried > MOST_TRIED || own.len() >= MOST_OFFERED {
                     break;
                 }
-                if offers.iter().any(|(_, offer)| offer.title == fix.title) {
+                if own.iter().any(|known| known.offer.title == fix.title) {
                     continue;
                 }
-                let left = mends(policies, subject, context, &before, finding, &fix.edits);
-                if let Some(left) = left {
-                    let edits = fix.edits.into_iter().map(|edit| (edit.span, edit.text));
-                    let offer = FixOffer {
-                        title: fix.title,
-                        safe: fix.safe,
-                        edits: edits.collect(),
-                    };
-                    offers.push((left, offer));
+                let mended = mended(policies, subject, context, &before, &fix);
+                if mended.contains(&at) {
+                    own.push(Proved {
+                        offer: offer_of(fix),
+                        mended,
+                    });
                 }
             }
         }
-        // What leaves nothing to wish for comes first.
-        offers.sort_by_key(|(left, _)| *left);
-        finding.fixes = offers.into_iter().map(|(_, offer)| offer).collect();
+        if let Some(place) = offers.get_mut(at) {
+            *place = own;
+        }
     }
-    share(policies, subject, context, &before, results);
+    share(results, &offers);
 }
 
-/// Offers the fix of one finding for the others that the same place decided, where it mends them too.
-fn share(
-    policies: &[Policy],
-    subject: &Subject<'_>,
-    context: &Context<'_>,
-    before: &[(String, String, Outcome)],
-    results: &mut [Finding],
-) {
-    let place = |finding: &Finding| finding.primary.as_ref().map(|label| label.span);
-    let mut known: Vec<(Span, FixOffer)> = Vec::new();
-    for finding in results.iter() {
-        if let (Some(span), Some(offer)) = (place(finding), finding.fixes.first())
-            && !known.iter().any(|(other, _)| *other == span)
-        {
-            known.push((span, offer.clone()));
-        }
+/// A fix with the findings that it mends, by index.
+#[derive(Debug, Clone)]
+struct Proved {
+    offer: FixOffer,
+    mended: Vec<usize>,
+}
+
+fn offer_of(fix: Fix) -> FixOffer {
+    let edits = fix.edits.into_iter();
+    FixOffer {
+        title: fix.title,
+        safe: fix.safe,
+        edits: edits.map(|edit| (edit.span, edit.text)).collect(),
     }
-    for finding in results.iter_mut() {
-        let Some((_, offer)) = known.iter().find(|(span, _)| Some(*span) == place(finding)) else {
+}
+
+/// Gives findings of one place the same fixes where one fix mends them, so that whoever reads them together reads what
+/// mends them all, the one that mends most first; the others keep their own.
+fn share(results: &mut [Finding], offers: &[Vec<Proved>]) {
+    let mut done = vec![false; results.len()];
+    let mut widest: Vec<(usize, &Vec<Proved>)> = offers.iter().enumerate().collect();
+    widest.sort_by_key(|(_, own)| {
+        let mended = own.first().map_or(0, |first| first.mended.len());
+        std::cmp::Reverse(mended)
+    });
+    for (at, own) in widest {
+        let (Some(first), Some(false)) = (own.first(), done.get(at)) else {
             continue;
         };
-        if !matches!(finding.outcome, Outcome::Fail | Outcome::Degraded)
-            || finding.fixes.first() == Some(offer)
-        {
+        let Some(leader) = results.get(at).map(cause) else {
             continue;
-        }
-        let edits: Vec<Edit> = offer
-            .edits
+        };
+        let together: Vec<usize> = results
             .iter()
-            .map(|(span, text)| Edit {
-                span: *span,
-                text: text.clone(),
+            .enumerate()
+            .filter(|(index, finding)| {
+                cause(finding) == leader
+                    && done.get(*index) == Some(&false)
+                    && first.mended.contains(index)
             })
+            .map(|(index, _)| index)
             .collect();
-        if mends(policies, subject, context, before, finding, &edits).is_some() {
-            finding.fixes.retain(|other| other.title != offer.title);
-            finding.fixes.insert(0, offer.clone());
-            finding.fixes.truncate(MOST_OFFERED);
+        let fixes: Vec<FixOffer> = own
+            .iter()
+            .filter(|proved| together.iter().all(|index| proved.mended.contains(index)))
+            .map(|proved| proved.offer.clone())
+            .collect();
+        for index in together {
+            if let (Some(finding), Some(done)) = (results.get_mut(index), done.get_mut(index)) {
+                finding.fixes.clone_from(&fixes);
+                *done = true;
+            }
         }
     }
+}
+
+/// Where a finding was decided, and how.
+fn cause(finding: &Finding) -> (String, Outcome, Option<Span>) {
+    (
+        finding.target.clone(),
+        finding.outcome,
+        finding.primary.as_ref().map(|label| label.span),
+    )
 }
 
 fn key(finding: &Finding) -> (String, String, Outcome) {
@@ -121,16 +142,17 @@ fn found<'p>(policies: &'p [Policy], rule: &str) -> Option<(&'p Policy, &'p Requ
     })
 }
 
-/// The finding's outcome in the changed text, where that mends it and makes nothing worse.
-fn mends(
+/// The findings that the changed text mends; none where it makes another one worse.
+fn mended(
     policies: &[Policy],
     subject: &Subject<'_>,
     context: &Context<'_>,
     before: &[(String, String, Outcome)],
-    finding: &Finding,
-    edits: &[Edit],
-) -> Option<Outcome> {
-    let bytes = applied(subject.input.bytes, subject.input, edits)?;
+    fix: &Fix,
+) -> Vec<usize> {
+    let Some(bytes) = applied(subject.input.bytes, subject.input, &fix.edits) else {
+        return Vec::new();
+    };
     let input = Input {
         bytes: &bytes,
         ..subject.input
@@ -149,18 +171,27 @@ fn mends(
     for policy in policies {
         requirements(policy, &changed, &quiet, true, &mut told);
     }
-    let after = |rule: &str, target: &str| {
-        told.results
-            .iter()
-            .find(|result| result.rule == rule && result.target == target)
-            .map(|result| result.outcome)
-    };
-    let left = after(&finding.rule, &finding.target)
-        .filter(|outcome| *outcome < finding.outcome && *outcome <= Outcome::Degraded)?;
-    before
+    let after: Vec<Option<Outcome>> = before
         .iter()
-        .all(|(rule, target, outcome)| after(rule, target).is_some_and(|after| after <= *outcome))
-        .then_some(left)
+        .map(|(rule, target, _)| {
+            let mut results = told.results.iter();
+            results
+                .find(|result| result.rule == *rule && result.target == *target)
+                .map(|result| result.outcome)
+        })
+        .collect();
+    let pairs = || before.iter().map(|(_, _, outcome)| outcome).zip(&after);
+    if pairs().any(|(before, after)| after.is_none_or(|after| after > *before)) {
+        return Vec::new();
+    }
+    let better = |(before, after): (&Outcome, &Option<Outcome>)| {
+        after.is_some_and(|after| after < *before && after <= Outcome::Degraded)
+    };
+    pairs()
+        .enumerate()
+        .filter(|(_, pair)| better(*pair))
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// The text with the edits; `None` where they overlap or lie outside of it.

@@ -6,7 +6,8 @@
 //!   the parameter `address-families` (words `ipv4`, `ipv6`) and the networks parameter that `from` names
 //! - `sets: {networks, domains, services}`; a list item is a value or the name of another set of the same sort.
 //!   Networks: `{aws-service: NAME}` or CIDRs. Domains: `[..]` or `{names: [..], wider: [..]}`, where `wider` is published
-//!   as needed but wider than what is known to be used. Services: `[udp/3478]` or `{ports: [..], max-length: 1260}`
+//!   as needed but wider than what is known to be used. Services: `[udp/3478]` or `{ports: [..], max-length: 1260,
+//!   carries: https|wss|tls}`, where `carries` is what goes through a proxy's tunnel (HTTPS unless it says otherwise)
 //! - `requirements: [..]`, see [`requirement`]; `summary: [{of, pass, degraded, undecided, fail}]`; `tests: [..]`
 //!
 //! One error does not hide the next: every list item and every key is read on its own. Invariant: a policy without an

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Outcome, Severity};
-use crate::model::{Layer, Ranges, Resource};
+use crate::model::{Layer, Ranges, Resource, Tunnel};
 use crate::source::{FileId, Span};
 
 /// A policy: what flows a service needs, why, and tests of that.
@@ -210,6 +210,8 @@ pub struct Service {
     pub ports: Ranges,
     /// The longest IP packet that must pass.
     pub max_length: u16,
+    /// What it carries through a proxy.
+    pub carries: Tunnel,
     /// As the policy writes it: `udp/3478`.
     pub text: String,
 }

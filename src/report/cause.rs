@@ -97,10 +97,9 @@ fn have_one_cause(left: &Finding, right: &Finding) -> bool {
         (label.role != LabelRole::Context).then_some(label.span)
     };
     // What one fix mends is one cause; what it leaves is told apart.
-    let fix = |finding: &Finding| finding.fixes.first().map(|fix| fix.title.clone());
     place(left).is_some()
         && place(left) == place(right)
-        && fix(left) == fix(right)
+        && left.fixes.first() == right.fixes.first()
         && left.outcome == right.outcome
         && left.target == right.target
 }

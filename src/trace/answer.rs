@@ -405,7 +405,7 @@ fn field(layer: Layer, dim: Dim) -> Option<&'static str> {
         .map(|(_, _, field)| *field)
 }
 
-const FIELDS: [(Layer, Dim, &str); 35] = [
+const FIELDS: [(Layer, Dim, &str); 36] = [
     (Layer::Packet, Dim::Source, "src"),
     (Layer::Packet, Dim::Destination, "dst"),
     (Layer::Packet, Dim::Protocol, "proto"),
@@ -433,6 +433,7 @@ const FIELDS: [(Layer, Dim, &str); 35] = [
     (Layer::Proxy, Dim::Credentials, "auth"),
     (Layer::Proxy, Dim::User, "auth"),
     (Layer::Proxy, Dim::Minute, "now"),
+    (Layer::Proxy, Dim::Tunnel, "carries"),
     (Layer::Lookup, Dim::Source, "client"),
     (Layer::Lookup, Dim::Host, "name"),
     (Layer::Lookup, Dim::QueryType, "type"),

@@ -166,6 +166,7 @@ fn proxy(request: &ProxyRequest) -> Question {
     asked.word(Dim::UserAgent, agent);
     asked.number(Dim::Listener, request.listen);
     asked.number(Dim::Minute, request.now);
+    asked.number(Dim::Tunnel, request.carries.map(|tunnel| tunnel as u8));
     if let Some(host) = &request.host {
         let host = host_name(host);
         asked.word(Dim::Host, Some(&host));

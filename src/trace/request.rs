@@ -7,7 +7,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::{Flags, Layer, Resource};
+use crate::model::{Flags, Layer, Resource, Tunnel};
 
 /// Why a request was not understood.
 #[derive(Debug, thiserror::Error)]
@@ -216,6 +216,9 @@ pub struct ProxyRequest {
     pub auth: Option<String>,
     /// Which listening port, by index.
     pub listen: Option<u16>,
+    /// What a CONNECT tunnel will carry: `https`, `wss` or `tls`.
+    #[serde(deserialize_with = "tunnel")]
+    pub carries: Option<Tunnel>,
     /// What host names resolve to, `*.` patterns allowed.
     pub names: BTreeMap<String, Addresses>,
     /// What reverse lookups say; an address that is not listed has no name. None: not known.
@@ -241,6 +244,7 @@ impl Default for ProxyRequest {
             headers: BTreeMap::new(),
             auth: None,
             listen: None,
+            carries: None,
             names: BTreeMap::new(),
             ptr: None,
             now: None,
@@ -432,6 +436,13 @@ fn minute_of_week<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u16>, D::
             (hour < 24 && minute < 60).then_some((day * 24 + hour) * 60 + minute)
         };
         parse().ok_or_else(|| format!("`now`: `{text}` is not of the form `Mon 10:00`"))
+    })
+}
+
+fn tunnel<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Tunnel>, D::Error> {
+    word(from, |text| {
+        let known = Tunnel::parse(text);
+        known.ok_or_else(|| format!("`carries` is `https`, `wss` or `tls`, not `{text}`"))
     })
 }
 

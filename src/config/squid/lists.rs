@@ -18,6 +18,8 @@ pub(super) enum List {
     PeerAccess,
     /// Per service.
     AdaptationAccess,
+    /// Per protocol.
+    UpgradeProtocols,
 }
 
 impl List {
@@ -42,6 +44,7 @@ impl List {
             Self::FollowForwarded => "follow_x_forwarded_for",
             Self::PeerAccess => "cache_peer_access",
             Self::AdaptationAccess => "adaptation_access",
+            Self::UpgradeProtocols => "http_upgrade_request_protocols",
         }
     }
 }
@@ -68,6 +71,7 @@ pub(super) fn simple_list(directive: &str) -> Option<Listed> {
         "follow_x_forwarded_for" => (Some(List::FollowForwarded), false),
         "cache_peer_access" => (Some(List::PeerAccess), true),
         "adaptation_access" => (Some(List::AdaptationAccess), true),
+        "http_upgrade_request_protocols" => (Some(List::UpgradeProtocols), true),
         "http_reply_access"
         | "icp_access"
         | "htcp_access"
@@ -81,10 +85,7 @@ pub(super) fn simple_list(directive: &str) -> Option<Listed> {
         | "ident_lookup_access"
         | "spoof_client_ip"
         | "store_id_access" => (None, false),
-        "delay_access"
-        | "reply_header_access"
-        | "request_header_access"
-        | "http_upgrade_request_protocols" => (None, true),
+        "delay_access" | "reply_header_access" | "request_header_access" => (None, true),
         _ => return None,
     };
     Some(Listed { list, has_subject })

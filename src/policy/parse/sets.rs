@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::parameters::{did_you_mean, network};
 use super::super::{Networks, Service};
 use super::fields::{self, Fields, Problems};
-use crate::model::Ranges;
+use crate::model::{Ranges, Tunnel};
 use crate::source::Spanned;
 use crate::yaml::{Node, Yaml};
 
@@ -113,7 +113,7 @@ impl Sets {
             .iter()
             .flat_map(|name| {
                 if name.value.contains('/') {
-                    service(name, DEFAULT_LENGTH, problems)
+                    service(name, DEFAULT_LENGTH, Tunnel::Https, problems)
                         .into_iter()
                         .collect()
                 } else {
@@ -279,9 +279,13 @@ fn domain(word: &Spanned<String>, wider: bool, problems: &mut Problems) -> Optio
 const DEFAULT_LENGTH: u16 = 1500;
 
 fn service_items(yaml: &Yaml, problems: &mut Problems) -> Vec<Item<Service>> {
-    let (ports, length) = if let Node::Map(_) = &yaml.value {
-        let Some(fields) = Fields::new(yaml, "a service", &["ports", "max-length"], problems)
-        else {
+    let (ports, length, carries) = if let Node::Map(_) = &yaml.value {
+        let Some(fields) = Fields::new(
+            yaml,
+            "a service",
+            &["ports", "max-length", "carries"],
+            problems,
+        ) else {
             return Vec::new();
         };
         let length = fields
@@ -289,18 +293,24 @@ fn service_items(yaml: &Yaml, problems: &mut Problems) -> Vec<Item<Service>> {
             .and_then(|yaml| fields::number(yaml, problems))
             .and_then(|number| u16::try_from(number).ok())
             .unwrap_or(DEFAULT_LENGTH);
+        let carries = fields
+            .get("carries")
+            .map_or(Some(Tunnel::Https), |yaml| carried(yaml, problems));
+        let Some(carries) = carries else {
+            return Vec::new();
+        };
         let ports = fields
             .required("ports", problems)
             .map_or_else(Vec::new, |yaml| fields::words(yaml, problems));
-        (ports, length)
+        (ports, length, carries)
     } else {
-        (fields::words(yaml, problems), DEFAULT_LENGTH)
+        (fields::words(yaml, problems), DEFAULT_LENGTH, Tunnel::Https)
     };
     ports
         .into_iter()
         .filter_map(|word| {
             if word.value.contains('/') {
-                service(&word, length, problems).map(Item::Value)
+                service(&word, length, carries, problems).map(Item::Value)
             } else {
                 Some(Item::Name(word))
             }
@@ -308,8 +318,27 @@ fn service_items(yaml: &Yaml, problems: &mut Problems) -> Vec<Item<Service>> {
         .collect()
 }
 
+/// `https`, `wss` or `tls`.
+fn carried(yaml: &Yaml, problems: &mut Problems) -> Option<Tunnel> {
+    let word = fields::text(yaml, problems)?;
+    let known = Tunnel::parse(&word);
+    if known.is_none() {
+        problems.with_help(
+            yaml.span,
+            format!("`{word}` is nothing that a tunnel carries"),
+            "write `https`, `wss` or `tls`".to_owned(),
+        );
+    }
+    known
+}
+
 /// `udp/3478`, `tcp/5000-5010`.
-fn service(word: &Spanned<String>, max_length: u16, problems: &mut Problems) -> Option<Service> {
+fn service(
+    word: &Spanned<String>,
+    max_length: u16,
+    carries: Tunnel,
+    problems: &mut Problems,
+) -> Option<Service> {
     let parsed = word.value.split_once('/').and_then(|(protocol, ports)| {
         let protocol = match protocol {
             "tcp" => 6,
@@ -333,6 +362,7 @@ fn service(word: &Spanned<String>, max_length: u16, problems: &mut Problems) -> 
         protocol,
         ports,
         max_length,
+        carries,
         text: word.value.clone(),
     })
 }

@@ -107,7 +107,12 @@ impl Lowering<'_> {
         self.stage("url_rewrite_program", chain, passes());
     }
 
-    pub(super) fn outside(&mut self, code: &'static str, text: &str, span: Span) -> UnknownId {
+    pub(in crate::config::squid) fn outside(
+        &mut self,
+        code: &'static str,
+        text: &str,
+        span: Span,
+    ) -> UnknownId {
         self.gate.unknown(Unknown {
             kind: UnknownKind::Opaque,
             code,

@@ -287,6 +287,12 @@ impl Reader<'_> {
             );
         }
         if let (Some(word), Some(acl)) = (type_name, self.config.acls.get_mut(index)) {
+            if !acl.words.is_empty() {
+                // src/external_acl.cc, ACLExternal::parse: the data of an ACL is set once.
+                let why = format!("the external ACL `{}` is defined twice", acl.name);
+                self.refuse(line.span(), why);
+                return;
+            }
             acl.words.push(Spanned::new(word.text, word.span));
         }
     }

@@ -1,8 +1,9 @@
 //! In: lines of access lists, ports and peers. Out: the config's lists, ports and peers.
 
-use super::super::IGNORED_LINE;
+use super::super::bump::WEBSOCKET;
 use super::super::lists::{Action, List, Listed, Mode, Peer, Port, Rule};
 use super::super::syntax::{Line, Word};
+use super::super::{IGNORED_LINE, UPGRADE_CASE};
 use super::{Item, Reader};
 
 impl Reader<'_> {
@@ -53,6 +54,18 @@ impl Reader<'_> {
         if terms.is_empty() && unread.is_none() && listed.list != Some(List::SslBump) {
             self.skipped(line, "the rule names no ACL; `all` stands for everybody");
             return;
+        }
+        if let (Some(List::UpgradeProtocols), Some(protocol)) = (listed.list, &subject)
+            && protocol != WEBSOCKET
+            && protocol.eq_ignore_ascii_case(WEBSOCKET)
+        {
+            self.report(
+                UPGRADE_CASE,
+                "This protocol name matches no WebSocket client".to_owned(),
+                line.span(),
+                "names are case-sensitive, and clients send `websocket`",
+                Some("write `websocket`".to_owned()),
+            );
         }
         let rule = Rule::Line {
             action,
