@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Gate, Layer, Question, Ranges, Resource};
+pub use crate::model::Layer;
+use crate::model::{Gate, Question, Ranges, Resource};
 use crate::source::{FileId, Span, Spanned};
 
 mod adguard_home;

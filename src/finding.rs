@@ -348,6 +348,19 @@ impl Report {
             .count()
     }
 
+    /// The whole in a few words.
+    pub fn headline(&self) -> &'static str {
+        if !self.errors.is_empty() {
+            return "an input could not be used";
+        }
+        match self.worst() {
+            _ if self.inputs.iter().all(|input| !input.judged) => "nothing was checked",
+            Severity::Error => "something does not get through",
+            Severity::Warning => "works, with warnings",
+            Severity::Info | Severity::None => "everything gets through",
+        }
+    }
+
     /// The worst severity of all results.
     pub fn worst(&self) -> Severity {
         self.results

@@ -12,6 +12,7 @@ mod cause;
 mod concise;
 mod github;
 mod gitlab;
+mod html;
 mod human;
 mod json;
 mod jsonl;
@@ -38,6 +39,7 @@ pub const FORMATS: &[Format] = &[
     gitlab::FORMAT,
     junit::FORMAT,
     markdown::FORMAT,
+    html::FORMAT,
 ];
 
 /// The format with this name.

@@ -1,7 +1,7 @@
-//! In: the example office. Out: programs and schemas of others accept what the formats write.
+//! In: the example office. Out: programs and schemas of others accept what the formats write, and a browser shows the page.
 //!
 //! Runs with `GATELINT_ORACLE=1`; `GATELINT_SCHEMAS` names a folder with `sarif-2.1.0.json` (OASIS) and `junit.xsd`.
-//! Needs `python3` with `jsonschema`, and `xmllint`.
+//! Needs `python3` with `jsonschema`, `xmllint` and `chromium`.
 
 #![expect(
     clippy::print_stderr,
@@ -23,6 +23,11 @@ fn asked(format: &str) -> Option<(PathBuf, PathBuf)> {
         eprintln!("SKIPPED: GATELINT_SCHEMAS is not set");
         return None;
     };
+    Some((schemas.into(), office(format)))
+}
+
+/// The office's report in a format, with an input that is not there.
+fn office(format: &str) -> PathBuf {
     let office = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/office");
     let written = std::env::temp_dir().join(format!("gatelint-{}.{format}", std::process::id()));
     let status = Command::new(env!("CARGO_BIN_EXE_gatelint"))
@@ -33,7 +38,7 @@ fn asked(format: &str) -> Option<(PathBuf, PathBuf)> {
         .unwrap()
         .status;
     assert_eq!(status.code(), Some(2), "one input is not there");
-    Some((schemas.into(), written))
+    written
 }
 
 fn accepts(command: &mut Command) {
@@ -62,6 +67,47 @@ fn the_published_schema_accepts_sarif() {
             .arg(&written),
     );
     std::fs::remove_file(written).unwrap();
+}
+
+#[test]
+fn chromium_shows_the_page_without_a_complaint() {
+    if std::env::var("GATELINT_ORACLE").as_deref() != Ok("1") {
+        eprintln!("SKIPPED: GATELINT_ORACLE=1 is not set");
+        return;
+    }
+    let written = office("html");
+    let net_log = written.with_extension("net.json");
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"])
+        .args(["--enable-logging=stderr", "--disable-background-networking"])
+        .arg(format!("--log-net-log={}", net_log.display()))
+        .arg(format!("file://{}", written.display()))
+        .output();
+    let Ok(output) = output else {
+        eprintln!("SKIPPED: chromium is missing");
+        return;
+    };
+    let (page, said) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    for content in [
+        "The way of the traffic",
+        "proxy/squid.conf",
+        "gone.conf",
+        "chime/media",
+    ] {
+        assert!(page.contains(content), "{content}: {page}");
+    }
+    assert!(!said.contains("CONSOLE"), "{said}");
+    // The net log tells every request by its address; those of the browser itself are no matter of the page.
+    let log = std::fs::read_to_string(&net_log).unwrap_or_default();
+    for address in ["docs.aws.amazon.com", "aws.github.io", "chime.aws"] {
+        assert!(!log.contains(address), "the page asked for {address}");
+    }
+    for file in [written, net_log] {
+        let _ = std::fs::remove_file(file);
+    }
 }
 
 #[test]

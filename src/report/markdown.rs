@@ -20,7 +20,7 @@ const LONGEST_LINE: usize = 300;
 
 fn render(report: &Report, sources: &Sources, style: Style) -> String {
     let causes = causes(report, style.least);
-    let mut out = vec![format!("## gatelint: {}\n\n", headline(report))];
+    let mut out = vec![format!("## gatelint: {}\n\n", report.headline())];
     for error in &report.errors {
         out.push(format!(
             "- ⛔ {}: {}\n",
@@ -54,18 +54,6 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
     }
     out.push(format!("{}\n", escaped(&summary(report, sources))));
     out.concat()
-}
-
-fn headline(report: &Report) -> &'static str {
-    if !report.errors.is_empty() {
-        return "an input could not be used";
-    }
-    match report.worst() {
-        _ if report.inputs.iter().all(|input| !input.judged) => "nothing was checked",
-        Severity::Error => "something does not get through",
-        Severity::Warning => "works, with warnings",
-        Severity::Info | Severity::None => "everything gets through",
-    }
 }
 
 fn section(cause: &Cause<'_>, sources: &Sources) -> String {

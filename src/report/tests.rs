@@ -365,6 +365,31 @@ fn code_quality_issues_have_every_field_and_fingerprints_of_their_own() {
 }
 
 #[test]
+fn the_page_needs_nothing_else_and_its_links_lead_somewhere() {
+    let (report, sources) = hostile("a.conf", "text `code` http://example.net/x");
+    let shown = (format("html").unwrap().render)(&report, &sources, Style::default());
+    for loads in [
+        "<script", "<link", "<img", "<iframe", " src=", "url(", "@import",
+    ] {
+        assert!(!shown.contains(loads), "{loads}: {shown}");
+    }
+    assert!(shown.contains("default-src 'none'"), "{shown}");
+    let all = |pattern: &str| -> Vec<String> {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        let found = pattern.captures_iter(&shown);
+        found.map(|captures| captures[1].to_owned()).collect()
+    };
+    let ids = all(r#" id="([^"]*)""#);
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), unique.len(), "{ids:?}");
+    let targets = all(r##" (?:href="#|aria-labelledby=")([^"]*)""##);
+    assert!(targets.len() > 5, "{targets:?}");
+    for target in targets {
+        assert!(unique.contains(&target), "{target}: {ids:?}");
+    }
+}
+
+#[test]
 fn no_format_shows_a_secret() {
     let text = "cache_peer up parent 3128 0 login=bob:hunter2secret no-query";
     let (report, sources) = hostile("squid.conf", text);
