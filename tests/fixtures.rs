@@ -40,12 +40,12 @@ fn every_fixture_says_what_is_expected() {
             .iter()
             .map(|format| {
                 let expected = beside(fixture, &format!("expected.{}", format.name));
-                (expected, scratch.join(format.name))
+                (expected, scratch.join(format!("report.{}", format.name)))
             })
             .filter(|(expected, _)| expected.exists())
             .collect();
         for (_, written) in &formats {
-            let format = written.file_name().unwrap().to_string_lossy();
+            let format = written.extension().unwrap().to_string_lossy();
             arguments.extend(["-o".to_owned(), format!("{format}={}", written.display())]);
         }
         let text = run(&here, &arguments);
