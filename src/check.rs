@@ -6,10 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Diagnostic, Input, KINDS, Kind, Level, Reading};
-use crate::finding::{
-    Clients, Finding, InputError, InputSummary, Outcome, Report, RuleInfo, Severity,
-};
-use crate::policy::{Context, Policy, Subject, judge};
+use crate::finding::{Finding, InputError, InputSummary, Report, RuleInfo, Severity};
+use crate::policy::{Context, Own, Policy, Subject, judge};
+use crate::project;
 use crate::source::FileId;
 
 /// A config that is to be checked.
@@ -23,6 +22,8 @@ pub struct Target<'a> {
     pub why: &'a str,
     /// The user named this file or declared its kind; it was not just met on a walk.
     pub is_named: bool,
+    /// What is known of it alone.
+    pub own: Own<'a>,
 }
 
 /// A target and what came of reading it.
@@ -40,7 +41,10 @@ pub fn read<'a>(targets: &[Target<'a>], context: &Context<'_>) -> Vec<Read<'a>> 
         .iter()
         .map(|target| Read {
             target: *target,
-            reading: guarded(|| (target.kind.read)(&target.input, context.files, context.facts)),
+            reading: guarded(|| {
+                let facts = target.own.facts.unwrap_or(context.facts);
+                (target.kind.read)(&target.input, context.files, facts)
+            }),
         })
         .collect()
 }
@@ -95,6 +99,7 @@ pub(crate) fn subject<'r>(read: &'r Read<'_>) -> Option<Subject<'r>> {
         kind: read.target.kind,
         why: read.target.why,
         reading: read.reading.as_ref().ok()?,
+        own: read.target.own,
     })
 }
 
@@ -122,7 +127,7 @@ pub(crate) fn judge_apart(
             Err(fault) => all.results.push(Finding {
                 message: format!("a fault of gatelint while judging: {fault}"),
                 severity: Severity::Error,
-                ..bare(&subject.input, "input/fault")
+                ..Finding::blank(subject.input.file, subject.input.path, "input/fault")
             }),
         }
     }
@@ -207,7 +212,7 @@ pub(crate) fn tell_foreign(report: &mut Report, foreign: &[&Read<'_>]) {
                 "say what it is with `--kind KIND={}`, or leave it out",
                 read.target.input.path
             )),
-            ..bare(&read.target.input, "input")
+            ..Finding::blank(read.target.input.file, read.target.input.path, "input")
         });
     }
 }
@@ -254,7 +259,7 @@ pub fn rules(policies: &[Policy]) -> Vec<RuleInfo> {
         .flat_map(|kind| kind.diagnostics)
         .filter(move |diagnostic| seen.insert(diagnostic.id))
         .map(plain_rule);
-    let own = OWN_RULES.iter().map(plain_rule);
+    let own = OWN_RULES.iter().chain(project::DIAGNOSTICS).map(plain_rule);
     required.chain(diagnosed).chain(own).collect()
 }
 
@@ -292,33 +297,6 @@ const OWN_RULES: &[Diagnostic] = &[
               judged. Please report it, with the file if you may show it.",
     },
 ];
-
-fn bare(input: &Input<'_>, rule: &str) -> Finding {
-    Finding {
-        target: input.path.to_owned(),
-        file: input.file,
-        rule: rule.to_owned(),
-        outcome: Outcome::Undecided,
-        severity: Severity::Warning,
-        between: Vec::new(),
-        message: String::new(),
-        primary: None,
-        related: Vec::new(),
-        clients: Clients::default(),
-        variants: Vec::new(),
-        witness: None,
-        fallback: None,
-        steps: Vec::new(),
-        reasons: Vec::new(),
-        fixes: Vec::new(),
-        help: None,
-        why: None,
-        link: None,
-        live_check: None,
-        same_cause: Vec::new(),
-        fingerprint: format!("{rule}:{}", input.path),
-    }
-}
 
 /// Why there is no one config to trace.
 #[derive(Debug, thiserror::Error)]
@@ -414,6 +392,7 @@ mod tests {
                 kind,
                 why: "a test",
                 is_named: *is_named,
+                own: Own::default(),
             })
             .collect();
         let facts = Facts::default();

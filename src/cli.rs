@@ -8,8 +8,11 @@
 mod arguments;
 mod check;
 mod disk;
+mod exceptions;
+mod init;
 mod inputs;
 mod policies;
+mod project;
 mod rules;
 mod screen;
 mod test;
@@ -83,6 +86,8 @@ fn dispatch(cli: &Cli) -> Exit {
         Some(Command::Inputs(arguments)) => inputs::run(arguments),
         Some(Command::Rules(arguments)) => rules::list(arguments),
         Some(Command::Explain(arguments)) => rules::explain(arguments),
+        Some(Command::Init(arguments)) => init::run(arguments),
+        Some(Command::Exceptions(arguments)) => exceptions::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
     }
 }

@@ -150,6 +150,14 @@ impl Facts {
         self.values.insert(name.into(), value.into());
     }
 
+    /// These facts, and those of another one in their place where both say something.
+    #[must_use]
+    pub fn with(&self, over: &Self) -> Self {
+        let mut values = self.values.clone();
+        values.extend(over.values.clone());
+        Self { values }
+    }
+
     /// The value of a fact.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)

@@ -126,6 +126,34 @@ impl Finding {
         let fix = self.fixes.first().map(|fix| fix.title.as_str());
         fix.or(self.help.as_deref())
     }
+
+    /// A finding with nothing but its name, undecided and a warning.
+    pub fn blank(file: FileId, target: &str, rule: &str) -> Self {
+        Self {
+            target: target.to_owned(),
+            file,
+            rule: rule.to_owned(),
+            outcome: Outcome::Undecided,
+            severity: Severity::Warning,
+            between: Vec::new(),
+            message: String::new(),
+            primary: None,
+            related: Vec::new(),
+            clients: Clients::default(),
+            variants: Vec::new(),
+            witness: None,
+            fallback: None,
+            steps: Vec::new(),
+            reasons: Vec::new(),
+            fixes: Vec::new(),
+            help: None,
+            why: None,
+            link: None,
+            live_check: None,
+            same_cause: Vec::new(),
+            fingerprint: format!("{rule}:{target}"),
+        }
+    }
 }
 
 /// A labelled place.

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod finding;
 pub mod model;
 pub mod policy;
+pub mod project;
 pub mod report;
 pub mod source;
 pub mod trace;

@@ -34,6 +34,8 @@ use crate::source::{Sources, Span};
 pub use check::judge;
 pub use networks::Networks;
 pub use parameters::did_you_mean;
+pub(crate) use parameters::network;
+pub(crate) use parse::fields;
 pub use parse::parse;
 pub use syntax::{
     Alternative, Breadth, Condition, Demand, Destination, Expected, Layered, Parameter,
@@ -68,7 +70,21 @@ pub struct Subject<'a> {
     pub why: &'a str,
     /// What was read.
     pub reading: &'a Reading,
+    /// What is known of it alone.
+    pub own: Own<'a>,
 }
+
+/// What is known of one config alone: it goes before what the context says of all.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Own<'a> {
+    /// Facts for its reader, those for all configs among them.
+    pub facts: Option<&'a Facts>,
+    /// Its clients.
+    pub clients: Option<&'a DeclaredClients>,
+}
+
+/// Clients as they were written, and what they cover.
+pub type DeclaredClients = (Vec<String>, Ranges);
 
 /// What judging needs beside policies and configs.
 #[derive(Clone, Copy)]
@@ -79,10 +95,22 @@ pub struct Context<'a> {
     pub files: &'a dyn Files,
     /// As given to the readers.
     pub facts: &'a Facts,
-    /// Clients declared on the command line or in the project's config: as written, and what they cover.
-    pub clients: Option<&'a (Vec<String>, Ranges)>,
+    /// Clients declared on the command line or in the project's config.
+    pub clients: Option<&'a DeclaredClients>,
     /// Whether fixes are looked for.
     pub fixes: bool,
+}
+
+impl<'a> Context<'a> {
+    /// The context of one config.
+    #[must_use]
+    pub fn of_one(&self, own: Own<'a>) -> Self {
+        Self {
+            facts: own.facts.unwrap_or(self.facts),
+            clients: own.clients.or(self.clients),
+            ..*self
+        }
+    }
 }
 
 /// A builtin policy, added to the sources; `None` where there is none with this name.

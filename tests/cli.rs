@@ -404,3 +404,109 @@ fn the_same_run_gives_the_same_bytes() {
         assert!(!once.contains(&*folder_name), "no absolute path: {once}");
     }
 }
+
+const EDGE: &str = "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n\
+    -A FORWARD -s 10.20.0.0/16 -p tcp -m tcp --dport 443 -j ACCEPT\n\
+    -A FORWARD -p udp -m udp --dport 53 -j ACCEPT\n-A FORWARD -p tcp -m tcp --dport 53 -j ACCEPT\nCOMMIT\n";
+
+#[test]
+fn the_project_says_what_is_checked_and_how() {
+    let folder = Folder::new().with("fw/edge.txt", EDGE).with(
+        "gatelint.yaml",
+        "set: {minimum-media: tls}\nfail-on: warning\n\
+             targets: [{path: fw/edge.txt, kind: iptables, role: host}]\n",
+    );
+    // Found upwards from the checked path, and the declared role decides which gate is judged.
+    let ran = folder.run(&["check", "fw", "--format", "json"]);
+    assert!(ran.out.contains("\"role\": \"host\""), "{ran:?}");
+    assert!(ran.out.contains("declared in gatelint.yaml"), "{ran:?}");
+    let ran = folder.run(&["check", "fw", "--no-config"]);
+    assert!(ran.out.contains("as a gateway"), "{ran:?}");
+    // A config that is wrong is told with its place and what was meant.
+    let wrong = folder.with("gatelint.yaml", "set: {minimum-medai: tls}\n");
+    let ran = wrong.run(&["check", "fw"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("gatelint.yaml:1"), "{ran:?}");
+    assert!(ran.said.contains("did you mean `minimum-media`"), "{ran:?}");
+    let pinned = wrong.with("gatelint.yaml", "extends: [\"builtin:chime@1.0.0\"]\n");
+    let ran = pinned.run(&["check", "fw"]);
+    assert!(
+        ran.code == 2 && ran.said.contains("pinned to 1.0.0"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn exceptions_count_until_their_day_and_must_accept_something() {
+    let exception = |rule: &str, target: &str| {
+        format!(
+            "exceptions:\n  - {{rule: {rule}, target: {target}, reason: firewall swap, owner: netops, expires: 2027-03-31}}\n"
+        )
+    };
+    let folder = Folder::new()
+        .with("edge.rules.v4", EDGE)
+        .with("gatelint.yaml", exception("chime/media", "edge.rules.v4"));
+    let strict = ["check", "--fail-on", "warning", "--format", "concise"];
+    let on = |folder: &Folder, day: &str| folder.run(&[&strict[..], &["--today", day]].concat());
+    let ran = on(&folder, "2027-03-31");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.said.contains("accepted until 2027-03-31 by netops"),
+        "{ran:?}"
+    );
+    let ran = on(&folder, "2027-04-01");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.out.contains("exception/expired") && ran.out.contains("chime/media"),
+        "{ran:?}"
+    );
+    let folder = folder.with("gatelint.yaml", exception("chime/dns", "edge.rules.v4"));
+    let ran = on(&folder, "2027-01-01");
+    assert!(ran.out.contains("exception/unused"), "{ran:?}");
+    let folder = folder.with("gatelint.yaml", exception("chime/media", "other.rules"));
+    let ran = on(&folder, "2027-01-01");
+    assert!(
+        !ran.out.contains("exception/"),
+        "a target of another run: {ran:?}"
+    );
+    let list = |arguments: &[&str]| folder.run(&[&["exceptions"], arguments].concat());
+    let ran = list(&["--expiring-in", "30", "--today", "2027-03-15"]);
+    assert!(
+        ran.code == 0 && ran.out.contains("expires 2027-03-31"),
+        "{ran:?}"
+    );
+    let ran = list(&["--expiring-in", "30", "--today", "2027-01-15"]);
+    assert!(ran.code == 0 && ran.out.is_empty(), "{ran:?}");
+    assert_eq!(list(&["--today", "2027-05-01"]).code, 1);
+}
+
+#[test]
+fn init_writes_a_config_that_is_read_again() {
+    let folder = Folder::new().with("fw/edge.rules.v4", EDGE);
+    let ran = folder.run(&["init"]);
+    assert!(
+        ran.code == 0 && ran.out.contains("role: gateway"),
+        "{ran:?}"
+    );
+    assert_eq!(folder.run(&["init", "--yes"]).code, 0);
+    let text = fs::read_to_string(folder.0.join("gatelint.yaml")).unwrap();
+    assert!(
+        text.contains("# assumed") && !text.contains("exceptions"),
+        "{text}"
+    );
+    let ran = folder.run(&["check", "--fail-on", "error"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(folder.run(&["init", "--yes"]).code, 2, "never written over");
+}
+
+/// `GATELINT_BLESS=1` writes the schema anew.
+#[test]
+fn the_schema_of_the_project_config_is_the_one_that_is_published() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/gatelint.schema.json");
+    let schema = gatelint::project::schema();
+    if std::env::var_os("GATELINT_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &schema).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), schema);
+}

@@ -133,6 +133,7 @@ fn judge_one(label: &str, bytes: &[u8], kind: &'static Kind, figures: &mut Figur
         kind,
         why: "test",
         reading: &reading,
+        own: gatelint::policy::Own::default(),
     };
     let report = judge(&[policy], &[subject], &context);
     figures.judged += usize::from(report.inputs.iter().any(|input| input.judged));

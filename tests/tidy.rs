@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. Data flows one way, and so does `use`.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("source", &[]),
     ("yaml", &["source"]),
     ("model", &["source"]),
@@ -24,7 +24,14 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         "policy",
         &["source", "yaml", "model", "config", "decide", "finding"],
     ),
-    ("check", &["source", "config", "finding", "policy"]),
+    (
+        "project",
+        &["source", "yaml", "model", "config", "finding", "policy"],
+    ),
+    (
+        "check",
+        &["source", "config", "finding", "policy", "project"],
+    ),
 ];
 
 /// Kinds whose fixtures are still to be written.

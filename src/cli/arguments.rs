@@ -56,6 +56,10 @@ pub(super) enum Command {
     Explain(ExplainArguments),
     /// Run the tests of policies
     Test(TestArguments),
+    /// Write a gatelint.yaml for the configs here
+    Init(InitArguments),
+    /// List the exceptions of the project
+    Exceptions(ExceptionsArguments),
 }
 
 /// What is read.
@@ -83,17 +87,38 @@ pub(super) struct InputArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rules")]
 pub(super) struct PolicyArguments {
-    /// A policy file, or one that comes with the program
-    #[arg(
-        long,
-        value_name = "FILE|builtin:NAME",
-        default_value = "builtin:chime",
-        env = "GATELINT_POLICY"
-    )]
+    /// A policy file, or one that comes with the program (default: the project's, else builtin:chime)
+    #[arg(long, value_name = "FILE|builtin:NAME", env = "GATELINT_POLICY")]
     pub(super) policy: Vec<String>,
     /// Set a parameter of the policy (clients=javascript,ios)
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     pub(super) set: Vec<(String, String)>,
+}
+
+impl PolicyArguments {
+    /// The policies that are named, or the default.
+    pub(super) fn names(&self) -> Vec<String> {
+        if self.policy.is_empty() {
+            vec!["builtin:chime".to_owned()]
+        } else {
+            self.policy.clone()
+        }
+    }
+}
+
+/// What the project says.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Project")]
+pub(super) struct ProjectArguments {
+    /// The project's config (default: gatelint.yaml, sought upwards from the first path)
+    #[arg(short, long, value_name = "FILE", env = "GATELINT_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Read no project config
+    #[arg(long, conflicts_with = "config")]
+    pub(super) no_config: bool,
+    /// The day on which exceptions are looked at (default: today, UTC)
+    #[arg(long, value_name = "DATE")]
+    pub(super) today: Option<jiff::civil::Date>,
 }
 
 /// What is known beside the files.
@@ -113,6 +138,8 @@ pub(super) struct FactArguments {
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
     #[command(flatten)]
     pub(super) policy: PolicyArguments,
     /// Tell only these rules (chime, chime/media)
@@ -170,15 +197,14 @@ pub(super) struct CheckArguments {
         help_heading = "Gate"
     )]
     pub(super) min_severity: Threshold,
-    /// Exit with 1 from this severity on
+    /// Exit with 1 from this severity on (default: the project's, else error)
     #[arg(
         long,
         value_name = "SEVERITY",
-        default_value = "error",
         env = "GATELINT_FAIL_ON",
         help_heading = "Gate"
     )]
-    pub(super) fail_on: FailOn,
+    pub(super) fail_on: Option<FailOn>,
     /// What an undecided requirement counts as
     #[arg(
         long,
@@ -242,11 +268,15 @@ pub(super) struct InputsArguments {
     #[command(flatten)]
     pub(super) input: InputArguments,
     #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    #[command(flatten)]
     pub(super) facts: FactArguments,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RulesArguments {
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
     #[command(flatten)]
     pub(super) policy: PolicyArguments,
 }
@@ -256,6 +286,8 @@ pub(super) struct ExplainArguments {
     /// The rule's name (chime/media, squid/does-not-start)
     pub(super) rule: String,
     #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    #[command(flatten)]
     pub(super) policy: PolicyArguments,
 }
 
@@ -264,6 +296,29 @@ pub(super) struct TestArguments {
     /// Policy files, or ones that come with the program
     #[arg(value_name = "FILE|builtin:NAME", default_value = "builtin:chime")]
     pub(super) policy: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    #[command(flatten)]
+    pub(super) input: InputArguments,
+    #[command(flatten)]
+    pub(super) policy: PolicyArguments,
+    /// Write the file, with every default
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExceptionsArguments {
+    /// Where the project is
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(super) path: PathBuf,
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    /// Only those that expire within so many days, or have expired
+    #[arg(long, value_name = "DAYS")]
+    pub(super) expiring_in: Option<u32>,
 }
 
 /// A kind, for all named files or for one.
@@ -376,7 +431,7 @@ mod tests {
         let cli = Cli::try_parse_from(["gatelint", "edge.rules", "--fail-on", "warning"]).unwrap();
         assert!(cli.command.is_none());
         assert_eq!(cli.check.input.paths, [PathBuf::from("edge.rules")]);
-        assert_eq!(cli.check.fail_on, FailOn::Warning);
+        assert_eq!(cli.check.fail_on, Some(FailOn::Warning));
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use gatelint::finding::Finding;
 use gatelint::model::Ranges;
+use gatelint::project::{FailOn, accept, covers};
 use gatelint::report::{self, Masked, Style};
 use gatelint::{Context, Facts, Outcome, Report, Severity, Sources};
 
 use super::Exit;
 use super::arguments::{CheckArguments, FactArguments};
 use super::disk::{self, Disk};
+use super::project::{self, Declared};
 use super::{policies, rules, screen, walk};
 
 /// Checks.
@@ -22,7 +24,13 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
             return Exit::Unusable;
         }
     };
-    let Some(policies) = policies::load(&arguments.policy, &sources, &disk) else {
+    let facts = facts(&arguments.facts);
+    let paths = &arguments.input.paths;
+    let Some(mut declared) = Declared::load(&arguments.project, paths, &facts, &sources, &disk)
+    else {
+        return Exit::Unusable;
+    };
+    let Some(policies) = policies::load(&arguments.policy, Some(&declared), &sources, &disk) else {
         return Exit::Unusable;
     };
     if !rules::say_unknown(arguments.select.iter().chain(&arguments.ignore), &policies) {
@@ -37,13 +45,18 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
             return Exit::Unusable;
         }
     };
-    let found = walk::find(&arguments.input, &sources, &disk);
-    let facts = facts(&arguments.facts);
+    if !clients.0.is_empty() {
+        declared.forget_clients();
+    }
+    let found = walk::find(&arguments.input, &declared.targets, &sources, &disk);
+    let facts = declared.facts(&facts);
     let context = Context {
         sources: &sources,
         files: &disk,
         facts: &facts,
-        clients: Some(&clients).filter(|(written, _)| !written.is_empty()),
+        clients: Some(&clients)
+            .filter(|(written, _)| !written.is_empty())
+            .or(declared.clients()),
         fixes: true,
     };
     let files = found.files(&sources);
@@ -53,7 +66,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     report.folder = disk.folder();
     let undecided = arguments.undecided.severity();
     let keeps = |finding: &Finding| {
-        let named = |rules: &[String]| rules.iter().any(|rule| rules::covers(rule, &finding.rule));
+        let named = |rules: &[String]| rules.iter().any(|rule| covers(rule, &finding.rule));
         (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
     };
     report.results.retain(keeps);
@@ -62,9 +75,22 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
             finding.severity = undecided;
         }
     }
+    if let Some(project) = &declared.project {
+        let today = project::today(arguments.project.today);
+        let knows = |rule: &str| rules::is_known(rule, &policies);
+        accept(project, today, &knows, &mut report, &sources);
+    }
     let is_unusable = walk::say_errors(&report.errors);
     let masked = Masked::of(report, &sources);
-    if !show(arguments, &masked) {
+    let least = match arguments.fail_on {
+        Some(given) => given.severity(),
+        None => match declared.fail_on() {
+            Some(FailOn::From(severity)) => Some(severity),
+            Some(FailOn::Never) => None,
+            None => Some(Severity::Error),
+        },
+    };
+    if !show(arguments, least, &masked) {
         return Exit::Unusable;
     }
     let report = &masked.report;
@@ -72,14 +98,17 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     if !has_checked && !is_unusable {
         say_nothing_checked(report, found.unknown, arguments.allow_nothing);
     }
-    exit(arguments, report, is_unusable, has_checked)
+    exit(arguments, least, report, is_unusable, has_checked)
 }
 
-fn exit(arguments: &CheckArguments, report: &Report, is_unusable: bool, has_checked: bool) -> Exit {
-    let fails = arguments
-        .fail_on
-        .severity()
-        .is_some_and(|least| report.worst() >= least);
+fn exit(
+    arguments: &CheckArguments,
+    least: Option<Severity>,
+    report: &Report,
+    is_unusable: bool,
+    has_checked: bool,
+) -> Exit {
+    let fails = least.is_some_and(|least| report.worst() >= least);
     if is_unusable {
         Exit::Unusable
     } else if fails && !arguments.exit_zero {
@@ -92,7 +121,7 @@ fn exit(arguments: &CheckArguments, report: &Report, is_unusable: bool, has_chec
 }
 
 /// Writes the report to standard output, and to every file that asks for it; whether that went well.
-fn show(arguments: &CheckArguments, masked: &Masked) -> bool {
+fn show(arguments: &CheckArguments, least: Option<Severity>, masked: &Masked) -> bool {
     let Some(format) = report::format(&arguments.format) else {
         return false;
     };
@@ -101,7 +130,7 @@ fn show(arguments: &CheckArguments, masked: &Masked) -> bool {
         least: arguments.min_severity.severity(),
         quiet: arguments.quiet,
         verbose: arguments.verbose,
-        fail_on: arguments.fail_on.severity(),
+        fail_on: least,
     };
     let mut is_fine = true;
     for output in &arguments.output {

@@ -357,3 +357,8 @@ pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
 pub(super) fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
+
+/// Writes a file that is not there yet.
+pub(super) fn create(path: &Path, text: &str) -> std::io::Result<()> {
+    std::io::Write::write_all(&mut std::fs::File::create_new(path)?, text.as_bytes())
+}

@@ -6,6 +6,7 @@ use gatelint::{Context, Sources};
 use super::Exit;
 use super::arguments::InputsArguments;
 use super::disk::Disk;
+use super::project::Declared;
 use super::{check, screen, walk};
 
 /// Lists the inputs.
@@ -18,8 +19,13 @@ pub(super) fn run(arguments: &InputsArguments) -> Exit {
             return Exit::Unusable;
         }
     };
-    let found = walk::find(&arguments.input, &sources, &disk);
     let facts = check::facts(&arguments.facts);
+    let paths = &arguments.input.paths;
+    let Some(declared) = Declared::load(&arguments.project, paths, &facts, &sources, &disk) else {
+        return Exit::Unusable;
+    };
+    let facts = declared.facts(&facts);
+    let found = walk::find(&arguments.input, &declared.targets, &sources, &disk);
     let files = found.files(&sources);
     let targets = found.targets(&files);
     let context = Context {

@@ -3,32 +3,88 @@
 use std::path::Path;
 
 use gatelint::policy::{self, Networks, PolicyError};
+use gatelint::project::Project;
 use gatelint::report::{self, Style};
 use gatelint::{Policy, Severity, Sources};
 
 use super::arguments::PolicyArguments;
 use super::disk::Disk;
+use super::project::Declared;
 use super::screen;
 
 /// Reads the policies and sets their parameters; `None` where any of it is wrong, which has been said then.
 pub(super) fn load(
     arguments: &PolicyArguments,
+    declared: Option<&Declared>,
     sources: &Sources,
     disk: &Disk<'_>,
 ) -> Option<Vec<Policy>> {
     let networks = Networks::embedded();
-    let mut policies = named(&arguments.policy, sources, disk, &networks)?;
-    for (name, value) in &arguments.set {
-        let tried: Vec<Result<(), PolicyError>> = policies
-            .iter_mut()
-            .map(|policy| policy.set(name, value))
-            .collect();
-        if tried.iter().any(Result::is_ok) {
-            continue;
+    let project = declared.and_then(|declared| declared.project.as_ref().map(|p| (declared, p)));
+    let mut policies = match project {
+        Some((declared, project)) if arguments.policy.is_empty() && !project.extends.is_empty() => {
+            extended(declared, project, sources, disk, &networks)?
         }
-        if let Some(Err(error)) = tried.into_iter().next() {
+        Some(_) | None => named(&arguments.names(), sources, disk, &networks)?,
+    };
+    for (name, value) in project.iter().flat_map(|(_, project)| &project.set) {
+        if let Err(mut error) = set(&mut policies, &name.value, value) {
+            error.span = Some(name.span);
+            say(&error, &name.value, sources);
+            return None;
+        }
+    }
+    for (name, value) in &arguments.set {
+        if let Err(error) = set(&mut policies, name, value) {
             say(&error, &format!("--set {name}={value}"), sources);
             return None;
+        }
+    }
+    Some(policies)
+}
+
+/// Sets a parameter in every policy that has it; an error where none takes it.
+fn set(policies: &mut [Policy], name: &str, value: &str) -> Result<(), PolicyError> {
+    let tried: Vec<Result<(), PolicyError>> = policies
+        .iter_mut()
+        .map(|policy| policy.set(name, value))
+        .collect();
+    if tried.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    tried.into_iter().next().unwrap_or(Ok(()))
+}
+
+/// The policies that the project's config names, each of the version that it pins.
+fn extended(
+    declared: &Declared,
+    project: &Project,
+    sources: &Sources,
+    disk: &Disk<'_>,
+    networks: &Networks,
+) -> Option<Vec<Policy>> {
+    let mut policies = Vec::new();
+    for word in &project.extends {
+        let (name, pinned) = match word.value.split_once('@') {
+            Some((name, version)) if name.starts_with("builtin:") => (name, Some(version)),
+            Some(_) | None => (word.value.as_str(), None),
+        };
+        let name = if name.starts_with("builtin:") {
+            name.to_owned()
+        } else {
+            declared.folder.join(name).to_string_lossy().into_owned()
+        };
+        for policy in named(&[name], sources, disk, networks)? {
+            if let Some(pinned) = pinned.filter(|pinned| *pinned != policy.version) {
+                let error = PolicyError {
+                    span: Some(word.span),
+                    message: format!("policy `{}` is pinned to {pinned}", policy.id),
+                    help: Some(format!("this program comes with {}", policy.version)),
+                };
+                say(&error, &word.value, sources);
+                return None;
+            }
+            policies.push(policy);
         }
     }
     Some(policies)

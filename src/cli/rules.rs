@@ -2,16 +2,18 @@
 
 use gatelint::finding::RuleInfo;
 use gatelint::policy::did_you_mean;
-use gatelint::{Policy, Sources};
+use gatelint::project::covers;
+use gatelint::{Facts, Policy, Sources};
 
 use super::Exit;
-use super::arguments::{ExplainArguments, PolicyArguments, RulesArguments};
+use super::arguments::{ExplainArguments, PolicyArguments, ProjectArguments, RulesArguments};
 use super::disk::Disk;
+use super::project::Declared;
 use super::{policies, screen};
 
 /// Lists every rule with its severity.
 pub(super) fn list(arguments: &RulesArguments) -> Exit {
-    let Some(policies) = load(&arguments.policy) else {
+    let Some(policies) = load(&arguments.project, &arguments.policy) else {
         return Exit::Unusable;
     };
     let rows = gatelint::rules(&policies);
@@ -35,7 +37,7 @@ pub(super) fn list(arguments: &RulesArguments) -> Exit {
 
 /// Says what a rule means.
 pub(super) fn explain(arguments: &ExplainArguments) -> Exit {
-    let Some(policies) = load(&arguments.policy) else {
+    let Some(policies) = load(&arguments.project, &arguments.policy) else {
         return Exit::Unusable;
     };
     let rules = gatelint::rules(&policies);
@@ -64,12 +66,10 @@ fn explanation(rule: &RuleInfo) -> String {
     paragraphs.join("\n\n") + "\n"
 }
 
-/// Whether a selector (`chime`, `chime/media`) covers a rule.
-pub(super) fn covers(selector: &str, rule: &str) -> bool {
-    selector == rule
-        || rule
-            .strip_prefix(selector.trim_end_matches("/*").trim_end_matches('/'))
-            .is_some_and(|rest| rest.starts_with('/'))
+/// Whether a name covers any rule.
+pub(super) fn is_known(selector: &str, policies: &[Policy]) -> bool {
+    let rules = gatelint::rules(policies);
+    rules.iter().any(|rule| covers(selector, &rule.id))
 }
 
 /// Says selectors that cover no rule; whether all of them cover one.
@@ -96,10 +96,11 @@ pub(super) fn say_unknown<'a>(
     is_fine
 }
 
-fn load(arguments: &PolicyArguments) -> Option<Vec<Policy>> {
+fn load(project: &ProjectArguments, arguments: &PolicyArguments) -> Option<Vec<Policy>> {
     let sources = Sources::new();
     let disk = Disk::new(&sources, None).ok()?;
-    policies::load(arguments, &sources, &disk)
+    let declared = Declared::load(project, &[], &Facts::default(), &sources, &disk)?;
+    policies::load(arguments, Some(&declared), &sources, &disk)
 }
 
 fn finish(text: &str) -> Exit {

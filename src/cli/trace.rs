@@ -45,7 +45,7 @@ fn traced(arguments: &TraceArguments) -> Result<Exit, String> {
         root: None,
         no_gitignore: false,
     };
-    let found = walk::find(&input, &sources, &disk);
+    let found = walk::find(&input, &[], &sources, &disk);
     let Some(first) = found.configs.first() else {
         return Err(found.errors.into_iter().next().map_or_else(
             || "no config was found".to_owned(),

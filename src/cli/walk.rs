@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use gatelint::config::{Detected, Input, detect, template_marker};
 use gatelint::finding::InputError;
+use gatelint::policy::Own;
 use gatelint::source::{FileId, SourceFile};
 use gatelint::{Kind, Sources, Target};
 use ignore::WalkBuilder;
 
 use super::arguments::{InputArguments, KindChoice};
 use super::disk::{Disk, DiskError};
+use super::project::DeclaredTarget;
 use super::screen;
 
 /// Endings of copies and samples that are not in force.
@@ -46,6 +48,8 @@ pub(super) struct FoundConfig {
     pub(super) kind: &'static Kind,
     pub(super) why: String,
     pub(super) is_named: bool,
+    /// What the project's config says of it.
+    pub(super) declared: Option<DeclaredTarget>,
 }
 
 impl Found {
@@ -66,19 +70,33 @@ impl Found {
             kind: config.kind,
             why: &config.why,
             is_named: config.is_named,
+            own: Own {
+                facts: config.declared.as_ref().map(|declared| &declared.facts),
+                clients: config
+                    .declared
+                    .as_ref()
+                    .and_then(|declared| declared.clients.as_ref()),
+            },
         };
         self.configs.iter().zip(files).map(target).collect()
     }
 }
 
 /// Finds the configs among the named files and below the named folders.
-pub(super) fn find(arguments: &InputArguments, sources: &Sources, disk: &Disk<'_>) -> Found {
+pub(super) fn find(
+    arguments: &InputArguments,
+    declared: &[DeclaredTarget],
+    sources: &Sources,
+    disk: &Disk<'_>,
+) -> Found {
     let mut finder = Finder {
         kinds: &arguments.kind,
+        declared,
         sources,
         disk,
         found: Found::default(),
     };
+    finder.declared_below(&arguments.paths);
     for path in &arguments.paths {
         if path.as_os_str() == "-" {
             finder.standard_input(arguments.stdin_filename.as_deref());
@@ -98,6 +116,7 @@ pub(super) fn find(arguments: &InputArguments, sources: &Sources, disk: &Disk<'_
 
 struct Finder<'a> {
     kinds: &'a [KindChoice],
+    declared: &'a [DeclaredTarget],
     sources: &'a Sources,
     disk: &'a Disk<'a>,
     found: Found,
@@ -120,6 +139,23 @@ impl Finder<'_> {
     fn refuse(&mut self, path: &str, message: String) {
         let path = path.to_owned();
         self.found.errors.push(InputError { path, message });
+    }
+
+    /// What the project's config declares at or below the paths is read as it says, before anything is met on a walk.
+    fn declared_below(&mut self, paths: &[PathBuf]) {
+        let asked: Vec<PathBuf> = paths
+            .iter()
+            .filter_map(|path| path.canonicalize().ok())
+            .collect();
+        for target in self.declared {
+            let below = |top: &PathBuf| match target.path.canonicalize() {
+                Ok(real) => real.starts_with(top),
+                Err(_) => top.is_dir(),
+            };
+            if asked.iter().any(below) {
+                self.named(&target.path);
+            }
+        }
     }
 
     fn named(&mut self, path: &Path) {
@@ -147,15 +183,23 @@ impl Finder<'_> {
         }
         let source = self.sources.file(file);
         let label = source.path.clone();
-        let declared = self
+        let choice = self
             .kinds
             .iter()
             .find(|choice| choice.path.as_deref() == Some(path))
             .or_else(|| self.kinds.iter().find(|choice| choice.path.is_none()));
-        let detected = match declared {
-            Some(choice) => match template_marker(choice.kind, &source.bytes) {
-                Some(marker) => Detected::Template(choice.kind, marker),
-                None => Detected::Kind(choice.kind, "declared with --kind"),
+        let declared = self
+            .declared
+            .iter()
+            .find(|target| is_same_file(&target.path, path))
+            .cloned();
+        let kind = choice
+            .map(|choice| (choice.kind, "declared with --kind"))
+            .or_else(|| Some((declared.as_ref()?.kind?, "declared in gatelint.yaml")));
+        let detected = match kind {
+            Some((kind, why)) => match template_marker(kind, &source.bytes) {
+                Some(marker) => Detected::Template(kind, marker),
+                None => Detected::Kind(kind, why),
             },
             None => detect(&label, &source.bytes),
         };
@@ -165,6 +209,7 @@ impl Finder<'_> {
                 kind,
                 why: why.to_owned(),
                 is_named: true,
+                declared,
             }),
             Detected::Unreadable(way_out) => self.refuse(&label, way_out.to_owned()),
             Detected::Template(kind, marker) => {
@@ -240,6 +285,7 @@ impl Finder<'_> {
                     kind,
                     why: why.to_owned(),
                     is_named: false,
+                    declared: None,
                 }),
                 Err(error) => self.found.notes.push(format!("{label}: not read: {error}")),
             },
@@ -265,6 +311,10 @@ pub(super) fn say_errors(errors: &[InputError]) -> bool {
         screen::say(&format!("error: {error}"));
     }
     !errors.is_empty()
+}
+
+fn is_same_file(left: &Path, right: &Path) -> bool {
+    left == right || matches!((left.canonicalize(), right.canonicalize()), (Ok(l), Ok(r)) if l == r)
 }
 
 fn is_copy(label: &str) -> bool {

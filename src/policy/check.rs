@@ -38,6 +38,7 @@ pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_
         ..Report::default()
     };
     for (index, subject) in subjects.iter().enumerate() {
+        let context = &context.of_one(subject.own);
         let mut told = Told::default();
         for policy in policies {
             requirements(policy, subject, context, index == 0, &mut told);

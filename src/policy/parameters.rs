@@ -75,7 +75,7 @@ fn networks(words: &[&str]) -> Result<ParameterValue, String> {
 }
 
 /// The addresses of `10.0.0.0/8` or `10.0.0.1`.
-pub(super) fn network(word: &str) -> Option<Ranges> {
+pub(crate) fn network(word: &str) -> Option<Ranges> {
     if let Ok(net) = word.parse::<ipnet::IpNet>() {
         return Some(Ranges::network(net));
     }

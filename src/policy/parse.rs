@@ -13,7 +13,7 @@
 //! One error does not hide the next: every list item and every key is read on its own. Invariant: a policy without an
 //! error has no dangling reference and no key that was not understood.
 
-mod fields;
+pub(crate) mod fields;
 mod probe;
 mod requirement;
 mod sets;

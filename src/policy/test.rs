@@ -115,6 +115,7 @@ fn results(
         kind,
         why: "the test says so",
         reading: &reading,
+        own: super::Own::default(),
     };
     let context = Context {
         sources,

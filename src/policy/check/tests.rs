@@ -106,6 +106,7 @@ impl Bed {
             kind: kind("iptables").unwrap(),
             why: "by hand",
             reading,
+            own: crate::policy::Own::default(),
         };
         let context = Context {
             sources: &self.sources,

@@ -10,13 +10,13 @@ use crate::yaml::{Node, Yaml};
 
 /// What was found wrong so far.
 #[derive(Debug, Default)]
-pub(super) struct Problems {
+pub(crate) struct Problems {
     /// In the order in which it was found.
-    pub(super) list: Vec<PolicyError>,
+    pub(crate) list: Vec<PolicyError>,
 }
 
 impl Problems {
-    pub(super) fn at(&mut self, span: Span, message: impl Into<String>) {
+    pub(crate) fn at(&mut self, span: Span, message: impl Into<String>) {
         self.list.push(PolicyError {
             span: Some(span),
             message: message.into(),
@@ -24,7 +24,7 @@ impl Problems {
         });
     }
 
-    pub(super) fn with_help(&mut self, span: Span, message: impl Into<String>, help: String) {
+    pub(crate) fn with_help(&mut self, span: Span, message: impl Into<String>, help: String) {
         self.list.push(PolicyError {
             span: Some(span),
             message: message.into(),
@@ -35,7 +35,7 @@ impl Problems {
 
 /// A mapping with a fixed vocabulary.
 #[derive(Debug)]
-pub(super) struct Fields<'y> {
+pub(crate) struct Fields<'y> {
     what: &'static str,
     span: Span,
     entries: &'y [(Spanned<String>, Yaml)],
@@ -43,7 +43,7 @@ pub(super) struct Fields<'y> {
 
 impl<'y> Fields<'y> {
     /// The fields of a mapping; keys that are not known are reported.
-    pub(super) fn new(
+    pub(crate) fn new(
         yaml: &'y Yaml,
         what: &'static str,
         known: &[&str],
@@ -70,7 +70,7 @@ impl<'y> Fields<'y> {
         })
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'y Yaml> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'y Yaml> {
         self.entries
             .iter()
             .find(|(key, _)| key.value == name)
@@ -78,14 +78,14 @@ impl<'y> Fields<'y> {
     }
 
     /// Where a key stands.
-    pub(super) fn key(&self, name: &str) -> Option<Span> {
+    pub(crate) fn key(&self, name: &str) -> Option<Span> {
         self.entries
             .iter()
             .find(|(key, _)| key.value == name)
             .map(|(key, _)| key.span)
     }
 
-    pub(super) fn required(&self, name: &str, problems: &mut Problems) -> Option<&'y Yaml> {
+    pub(crate) fn required(&self, name: &str, problems: &mut Problems) -> Option<&'y Yaml> {
         let value = self.get(name);
         if value.is_none() {
             problems.at(self.span, format!("{} needs a `{name}`", self.what));
@@ -94,13 +94,13 @@ impl<'y> Fields<'y> {
     }
 
     /// A field that holds text, where it is given.
-    pub(super) fn text(&self, name: &str, problems: &mut Problems) -> Option<String> {
+    pub(crate) fn text(&self, name: &str, problems: &mut Problems) -> Option<String> {
         self.get(name).and_then(|yaml| text(yaml, problems))
     }
 }
 
 /// A scalar.
-pub(super) fn text(yaml: &Yaml, problems: &mut Problems) -> Option<String> {
+pub(crate) fn text(yaml: &Yaml, problems: &mut Problems) -> Option<String> {
     match &yaml.value {
         Node::Scalar(text) => Some(text.clone()),
         Node::Null | Node::List(_) | Node::Map(_) => {
@@ -112,7 +112,7 @@ pub(super) fn text(yaml: &Yaml, problems: &mut Problems) -> Option<String> {
 }
 
 /// A name that can stand in rule names: lower-case letters, digits and hyphens.
-pub(super) fn identifier(yaml: &Yaml, problems: &mut Problems) -> Option<String> {
+pub(crate) fn identifier(yaml: &Yaml, problems: &mut Problems) -> Option<String> {
     let word = text(yaml, problems)?;
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if word.is_empty() || !word.chars().all(fits) {
@@ -126,7 +126,7 @@ pub(super) fn identifier(yaml: &Yaml, problems: &mut Problems) -> Option<String>
 }
 
 /// A whole number.
-pub(super) fn number(yaml: &Yaml, problems: &mut Problems) -> Option<u64> {
+pub(crate) fn number(yaml: &Yaml, problems: &mut Problems) -> Option<u64> {
     let word = text(yaml, problems)?;
     let number = word.parse().ok();
     if number.is_none() {
@@ -136,7 +136,7 @@ pub(super) fn number(yaml: &Yaml, problems: &mut Problems) -> Option<u64> {
 }
 
 /// `true` or `false`.
-pub(super) fn truth(yaml: &Yaml, problems: &mut Problems) -> bool {
+pub(crate) fn truth(yaml: &Yaml, problems: &mut Problems) -> bool {
     match text(yaml, problems).as_deref() {
         Some("true") => true,
         Some("false") | None => false,
@@ -151,7 +151,7 @@ pub(super) fn truth(yaml: &Yaml, problems: &mut Problems) -> bool {
 }
 
 /// A list's items.
-pub(super) fn list<'y>(yaml: &'y Yaml, problems: &mut Problems) -> &'y [Yaml] {
+pub(crate) fn list<'y>(yaml: &'y Yaml, problems: &mut Problems) -> &'y [Yaml] {
     match &yaml.value {
         Node::List(items) => items,
         Node::Null | Node::Scalar(_) | Node::Map(_) => {
@@ -163,7 +163,7 @@ pub(super) fn list<'y>(yaml: &'y Yaml, problems: &mut Problems) -> &'y [Yaml] {
 }
 
 /// A mapping's entries, where its keys are free.
-pub(super) fn entries<'y>(
+pub(crate) fn entries<'y>(
     yaml: &'y Yaml,
     problems: &mut Problems,
 ) -> &'y [(Spanned<String>, Yaml)] {
@@ -178,7 +178,7 @@ pub(super) fn entries<'y>(
 }
 
 /// One word or a list of words.
-pub(super) fn words(yaml: &Yaml, problems: &mut Problems) -> Vec<Spanned<String>> {
+pub(crate) fn words(yaml: &Yaml, problems: &mut Problems) -> Vec<Spanned<String>> {
     let items = match &yaml.value {
         Node::List(items) => items.as_slice(),
         Node::Null | Node::Scalar(_) | Node::Map(_) => std::slice::from_ref(yaml),
@@ -190,7 +190,7 @@ pub(super) fn words(yaml: &Yaml, problems: &mut Problems) -> Vec<Spanned<String>
 }
 
 /// `error`, `warning`, `info`.
-pub(super) fn severity(yaml: &Yaml, problems: &mut Problems) -> Option<Severity> {
+pub(crate) fn severity(yaml: &Yaml, problems: &mut Problems) -> Option<Severity> {
     let known = [Severity::Error, Severity::Warning, Severity::Info];
     let word = text(yaml, problems)?;
     let severity = known.into_iter().find(|severity| severity.word() == word);
@@ -203,7 +203,7 @@ pub(super) fn severity(yaml: &Yaml, problems: &mut Problems) -> Option<Severity>
 }
 
 /// `pass`, `degraded`, `fail`, `undecided`, `not-applicable`.
-pub(super) fn outcome(yaml: &Yaml, problems: &mut Problems) -> Option<Outcome> {
+pub(crate) fn outcome(yaml: &Yaml, problems: &mut Problems) -> Option<Outcome> {
     let word = text(yaml, problems)?;
     let outcome = Outcome::from_word(&word);
     if outcome.is_none() {
@@ -215,7 +215,7 @@ pub(super) fn outcome(yaml: &Yaml, problems: &mut Problems) -> Option<Outcome> {
 }
 
 /// Words by outcome, from the keys `pass`, `degraded`, `undecided`, `fail`.
-pub(super) fn outcome_words(
+pub(crate) fn outcome_words(
     fields: &Fields<'_>,
     problems: &mut Problems,
 ) -> BTreeMap<Outcome, String> {
