@@ -80,13 +80,14 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Exit {
     match &cli.command {
-        None => check::run(&cli.check),
-        Some(Command::Check(arguments)) => check::run(arguments),
+        None => check::run(&cli.check, None),
+        Some(Command::Check(arguments)) => check::run(arguments, None),
         Some(Command::Trace(arguments)) => trace::run(arguments),
         Some(Command::Inputs(arguments)) => inputs::run(arguments),
         Some(Command::Rules(arguments)) => rules::list(arguments),
         Some(Command::Explain(arguments)) => rules::explain(arguments),
         Some(Command::Init(arguments)) => init::run(arguments),
+        Some(Command::Baseline(arguments)) => check::run(&arguments.check, Some(&arguments.write)),
         Some(Command::Exceptions(arguments)) => exceptions::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
     }

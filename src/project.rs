@@ -9,19 +9,23 @@
 //! key that is not known is an error with its place; nothing is accepted without a reason, an owner and an end.
 
 mod accept;
+mod baseline;
 mod parse;
 mod shape;
+mod suppress;
 
 use jiff::civil::Date;
 
 use crate::config::{Diagnostic, Facts, Kind, Level};
-use crate::finding::Severity;
+use crate::finding::{Finding, Label, LabelRole, Outcome, Severity};
 use crate::policy::DeclaredClients;
-use crate::source::{FileId, Span, Spanned};
+use crate::source::{FileId, Sources, Span, Spanned};
 
 pub use accept::accept;
+pub use baseline::Baseline;
 pub use parse::parse;
 pub use shape::schema;
+pub use suppress::suppress;
 
 /// What a project says about its configs.
 #[derive(Debug, Clone)]
@@ -40,6 +44,8 @@ pub struct Project {
     pub fail_on: Option<FailOn>,
     /// What is said of single configs.
     pub targets: Vec<TargetEntry>,
+    /// The baseline's path, from the project's folder.
+    pub baseline: Option<Spanned<String>>,
     /// What is accepted on purpose.
     pub exceptions: Vec<Exception>,
 }
@@ -115,4 +121,48 @@ pub const DIAGNOSTICS: &[Diagnostic] = &[
         doc: "The rule's name is misspelt, or its policy is not among those that are checked. `gatelint rules` lists every \
               name.",
     },
+    Diagnostic {
+        id: "suppression/malformed",
+        level: Level::Warning,
+        title: "A comment that ignores findings is not complete",
+        doc: "A comment ignores findings only where it names their rules and gives a reason. This one does not, so it counts \
+              for nothing. Write `gatelint: ignore[chime/media] the reason`.",
+    },
+    Diagnostic {
+        id: "suppression/unknown-rule",
+        level: Level::Warning,
+        title: "A comment ignores a rule that does not exist",
+        doc: "The rule's name is misspelt, or its policy is not among those that are checked. `gatelint rules` lists every \
+              name.",
+    },
+    Diagnostic {
+        id: "suppression/unused",
+        level: Level::Warning,
+        title: "A comment ignores nothing",
+        doc: "No finding of this rule was decided on the comment's line, the line below it, or in its file. Delete the \
+              comment: left in place, it would hide the next mistake.",
+    },
 ];
+
+/// A finding about the project's own words.
+fn finding_about(sources: &Sources, id: &str, span: Span, message: String, help: &str) -> Finding {
+    let diagnostic = DIAGNOSTICS.iter().find(|diagnostic| diagnostic.id == id);
+    let severity = match diagnostic.map(|diagnostic| diagnostic.level) {
+        Some(Level::Error) => Severity::Error,
+        Some(Level::Info) => Severity::Info,
+        Some(Level::Warning) | None => Severity::Warning,
+    };
+    Finding {
+        outcome: Outcome::Degraded,
+        severity,
+        primary: Some(Label {
+            span,
+            role: LabelRole::Decides,
+            text: diagnostic.map_or(String::new(), |diagnostic| diagnostic.title.to_lowercase()),
+        }),
+        fingerprint: format!("{id}:{message}"),
+        message,
+        help: Some(help.to_owned()),
+        ..Finding::blank(span.file, &sources.path(span.file), id)
+    }
+}

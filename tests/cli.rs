@@ -510,3 +510,65 @@ fn the_schema_of_the_project_config_is_the_one_that_is_published() {
     }
     assert_eq!(fs::read_to_string(path).unwrap(), schema);
 }
+
+#[test]
+fn comments_ignore_what_they_name_with_a_reason() {
+    let with = |comment: &str| {
+        let drop = "-A FORWARD -p udp -m udp --dport 3478 -j DROP";
+        let text = EDGE.replace(
+            "-A FORWARD -s",
+            &format!("{comment}\n{drop}\n-A FORWARD -s"),
+        );
+        Folder::new().with("edge.rules.v4", text)
+    };
+    let strict = ["check", "--fail-on", "warning", "--format", "concise"];
+    let ran = with("# nothing").run(&strict);
+    assert!(ran.code == 1 && ran.out.contains("chime/media"), "{ran:?}");
+    let ran = with("# gatelint: ignore[chime/media] firewall swap").run(&strict);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.said
+            .contains("chime/media at edge.rules.v4: firewall swap"),
+        "{ran:?}"
+    );
+    for (comment, told) in [
+        ("# gatelint: ignore[chime/media]", "suppression/malformed"),
+        ("# gatelint: ignore[chime/dns] x", "suppression/unused"),
+        (
+            "# gatelint: ignore[chime/mediaa] x",
+            "suppression/unknown-rule",
+        ),
+    ] {
+        let ran = with(comment).run(&strict);
+        assert!(
+            ran.out.contains(told) && ran.out.contains("chime/media"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn a_baseline_keeps_to_what_was_known() {
+    let folder = Folder::new().with("edge.rules.v4", EDGE);
+    let strict = [
+        "check",
+        "--fail-on",
+        "warning",
+        "--baseline",
+        "gatelint-baseline.json",
+    ];
+    assert_eq!(folder.run(&strict).code, 2, "there is none yet");
+    assert_eq!(folder.run(&["baseline"]).code, 0);
+    assert_eq!(folder.run(&strict).code, 0);
+    // Lines above change nothing; another mistake is told.
+    let folder = folder.with("edge.rules.v4", format!("# a comment\n{EDGE}"));
+    assert_eq!(folder.run(&strict).code, 0);
+    let worse = EDGE.replace(
+        "-A FORWARD -s 10.20.0.0/16 -p tcp -m tcp --dport 443 -j ACCEPT\n",
+        "",
+    );
+    let folder = folder.with("edge.rules.v4", worse);
+    assert_eq!(folder.run(&strict).code, 1);
+    let folder = folder.with("gatelint-baseline.json", "{}");
+    assert_eq!(folder.run(&strict).code, 2);
+}

@@ -58,6 +58,8 @@ pub(super) enum Command {
     Test(TestArguments),
     /// Write a gatelint.yaml for the configs here
     Init(InitArguments),
+    /// Write down what is found now, so that later runs tell only what is new
+    Baseline(Box<BaselineArguments>),
     /// List the exceptions of the project
     Exceptions(ExceptionsArguments),
 }
@@ -214,6 +216,9 @@ pub(super) struct CheckArguments {
         help_heading = "Gate"
     )]
     pub(super) undecided: Threshold,
+    /// Do not hold against the run what this baseline knows (default: the project's)
+    #[arg(long, value_name = "FILE", help_heading = "Gate")]
+    pub(super) baseline: Option<PathBuf>,
     /// Exit with 0 where it would be 1
     #[arg(long, help_heading = "Gate")]
     pub(super) exit_zero: bool,
@@ -307,6 +312,15 @@ pub(super) struct InitArguments {
     /// Write the file, with every default
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BaselineArguments {
+    #[command(flatten)]
+    pub(super) check: CheckArguments,
+    /// Where the baseline is written
+    #[arg(long, value_name = "FILE", default_value = "gatelint-baseline.json")]
+    pub(super) write: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,11 @@
 //! In: the arguments of `check`. Out: a report on standard output, and the exit code.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use gatelint::finding::Finding;
 use gatelint::model::Ranges;
-use gatelint::project::{FailOn, accept, covers};
+use gatelint::project::{Baseline, FailOn, accept, covers, suppress};
 use gatelint::report::{self, Masked, Style};
 use gatelint::{Context, Facts, Outcome, Report, Severity, Sources};
 
@@ -14,8 +15,8 @@ use super::disk::{self, Disk};
 use super::project::{self, Declared};
 use super::{policies, rules, screen, walk};
 
-/// Checks.
-pub(super) fn run(arguments: &CheckArguments) -> Exit {
+/// Checks, or writes down what a check finds as a baseline.
+pub(super) fn run(arguments: &CheckArguments, baseline: Option<&Path>) -> Exit {
     let sources = Sources::new();
     let disk = match Disk::new(&sources, arguments.input.root.as_deref()) {
         Ok(disk) => disk,
@@ -69,16 +70,26 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         let named = |rules: &[String]| rules.iter().any(|rule| covers(rule, &finding.rule));
         (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
     };
+    let knows = |rule: &str| rules::is_known(rule, &policies);
+    suppress(&knows, &mut report, &sources);
+    if let Some(project) = &declared.project {
+        let today = project::today(arguments.project.today);
+        accept(project, today, &knows, &mut report, &sources);
+    }
     report.results.retain(keeps);
     for finding in &mut report.results {
         if finding.outcome == Outcome::Undecided && finding.severity > Severity::Info {
             finding.severity = undecided;
         }
     }
-    if let Some(project) = &declared.project {
-        let today = project::today(arguments.project.today);
-        let knows = |rule: &str| rules::is_known(rule, &policies);
-        accept(project, today, &knows, &mut report, &sources);
+    if let Some(path) = baseline {
+        return write_baseline(path, &report);
+    }
+    let Ok(known) = known(arguments, &declared, &sources, &disk) else {
+        return Exit::Unusable;
+    };
+    if let Some(known) = known {
+        known.apply(&mut report);
     }
     let is_unusable = walk::say_errors(&report.errors);
     let masked = Masked::of(report, &sources);
@@ -99,6 +110,46 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         say_nothing_checked(report, found.unknown, arguments.allow_nothing);
     }
     exit(arguments, least, report, is_unusable, has_checked)
+}
+
+/// Writes down what a check holds against its configs.
+fn write_baseline(path: &Path, report: &Report) -> Exit {
+    if walk::say_errors(&report.errors) {
+        return Exit::Unusable;
+    }
+    let baseline = Baseline::of(report);
+    if let Err(error) = disk::write(path, &baseline.text()) {
+        screen::say(&format!("error: {}: {error}", path.display()));
+        return Exit::Unusable;
+    }
+    screen::say(&format!(
+        "wrote {} findings to {}",
+        baseline.len(),
+        path.display()
+    ));
+    Exit::Fine
+}
+
+/// The baseline that holds for a run, where there is one; an error has been said.
+fn known(
+    arguments: &CheckArguments,
+    declared: &Declared,
+    sources: &Sources,
+    disk: &Disk<'_>,
+) -> Result<Option<Baseline>, ()> {
+    let Some(path) = arguments.baseline.clone().or_else(|| declared.baseline()) else {
+        return Ok(None);
+    };
+    let read = disk
+        .load(&path, None)
+        .map_err(|error| error.to_string())
+        .and_then(|file| {
+            let bytes = &sources.file(file).bytes;
+            Baseline::parse(&String::from_utf8_lossy(bytes))
+        });
+    read.map(Some).map_err(|error| {
+        screen::say(&format!("error: baseline {}: {error}", disk.label(&path)));
+    })
 }
 
 fn exit(

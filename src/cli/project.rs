@@ -103,6 +103,12 @@ impl Declared {
         self.project.as_ref()?.clients.as_ref()
     }
 
+    /// The baseline, where the file names one.
+    pub(super) fn baseline(&self) -> Option<PathBuf> {
+        let written = self.project.as_ref()?.baseline.as_ref()?;
+        Some(self.folder.join(&written.value))
+    }
+
     /// Clients of the command line stand for all of those in the file.
     pub(super) fn forget_clients(&mut self) {
         for target in &mut self.targets {

@@ -4,10 +4,9 @@
 
 use jiff::civil::Date;
 
-use super::{DIAGNOSTICS, Exception, Project, covers};
-use crate::config::Level;
-use crate::finding::{Finding, Label, LabelRole, Outcome, Report, Severity};
-use crate::source::{Sources, Span};
+use super::{Exception, Project, covers, finding_about};
+use crate::finding::{Finding, Report, Severity};
+use crate::source::Sources;
 
 /// Takes the severity of what a project accepts, and tells what is wrong with its exceptions. `knows` says whether a rule
 /// exists.
@@ -25,7 +24,7 @@ pub fn accept(
             let message = format!("the exception names the rule `{rule}`, which does not exist");
             let help = "gatelint rules lists every name";
             let span = exception.rule.span;
-            own.push(about(
+            own.push(finding_about(
                 sources,
                 "exception/unknown-rule",
                 span,
@@ -44,7 +43,7 @@ pub fn accept(
             if is_in_run(exception, report, sources) {
                 let message = format!("the exception for {rule} accepts nothing");
                 let help = "delete it";
-                own.push(about(
+                own.push(finding_about(
                     sources,
                     "exception/unused",
                     exception.span,
@@ -56,7 +55,7 @@ pub fn accept(
             let message = format!("the exception for {rule} expired on {}", exception.expires);
             let help =
                 "mend what it accepted, or renew it with a new day and a reason that still holds";
-            own.push(about(
+            own.push(finding_about(
                 sources,
                 "exception/expired",
                 exception.span,
@@ -103,27 +102,4 @@ fn is_in_run(exception: &Exception, report: &Report, sources: &Sources) -> bool 
             is_target(&sources.path(input.file), target) || *target == sources.path(input.file)
         })
     })
-}
-
-/// A finding about the project's own words.
-fn about(sources: &Sources, id: &str, span: Span, message: String, help: &str) -> Finding {
-    let diagnostic = DIAGNOSTICS.iter().find(|diagnostic| diagnostic.id == id);
-    let severity = match diagnostic.map(|diagnostic| diagnostic.level) {
-        Some(Level::Error) => Severity::Error,
-        Some(Level::Info) => Severity::Info,
-        Some(Level::Warning) | None => Severity::Warning,
-    };
-    Finding {
-        outcome: Outcome::Degraded,
-        severity,
-        primary: Some(Label {
-            span,
-            role: LabelRole::Decides,
-            text: diagnostic.map_or(String::new(), |diagnostic| diagnostic.title.to_lowercase()),
-        }),
-        fingerprint: format!("{id}:{message}"),
-        message,
-        help: Some(help.to_owned()),
-        ..Finding::blank(span.file, &sources.path(span.file), id)
-    }
 }

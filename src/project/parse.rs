@@ -62,6 +62,10 @@ fn read(file: FileId, tree: &Yaml, problems: &mut Problems) -> Option<Project> {
             _ => FailOn::From(Severity::Error),
         }),
         targets: items(&top, "targets", target, problems),
+        baseline: top.get("baseline").and_then(|yaml| {
+            let path = fields::text(yaml, problems)?;
+            Some(crate::source::Spanned::new(path, yaml.span))
+        }),
         exceptions: items(&top, "exceptions", exception, problems),
     })
 }

@@ -80,6 +80,11 @@ pub(super) const PROJECT: &[Key] = &[
     ),
     key("targets", Shape::List(TARGET), "what single configs are"),
     key(
+        "baseline",
+        Shape::Text,
+        "findings of an earlier day that are not held against a run",
+    ),
+    key(
         "exceptions",
         Shape::List(EXCEPTION),
         "findings that are accepted on purpose",
