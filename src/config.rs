@@ -198,6 +198,8 @@ pub struct Setting {
     pub value: SettingValue,
     /// The line that decides; `None` for a built-in default.
     pub span: Option<Span>,
+    /// What the value does, as a clause: "queries carry no EDNS0"; empty where the value says it all.
+    pub effect: String,
     /// Why it has this value, as a clause: "line 3 sets 512", "the default since 1.12".
     pub why: String,
     /// Lines that look as if they decided but do not, each with what is wrong with it.

@@ -239,6 +239,23 @@ pub struct Witness {
     pub text: String,
 }
 
+impl Witness {
+    /// A lookup's name and type, as `dig` takes them.
+    pub(crate) fn lookup(&self) -> Option<String> {
+        let word = |name: &str| {
+            self.fields.iter().find_map(|(field, value)| match value {
+                WitnessValue::Word(word) if field == name => Some(word.as_str()),
+                WitnessValue::Word(_) | WitnessValue::Number(_) | WitnessValue::Flag(_) => None,
+            })
+        };
+        let name = word("name")?;
+        Some(match word("type") {
+            Some("A") | None => name.to_owned(),
+            Some(other) => format!("{name} {other}"),
+        })
+    }
+}
+
 /// A field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WitnessValue {

@@ -115,13 +115,39 @@ impl<T> Held<T> {
     }
 
     fn setting(&self, name: &'static str, value: impl FnOnce(&T) -> SettingValue) -> Setting {
+        let value = self.map(value);
         Setting {
             name,
-            value: self.map(value),
+            effect: effect(name, &value),
+            value,
             span: self.span,
             why: self.why.clone(),
             ignored: self.ignored.clone(),
         }
+    }
+}
+
+/// What a setting does to those who look names up, as a clause.
+fn effect(name: &str, value: &SettingValue) -> String {
+    match (name, value) {
+        ("dns.edns0", SettingValue::On) => "queries carry EDNS0".to_owned(),
+        ("dns.edns0", SettingValue::Off) => "queries carry no EDNS0".to_owned(),
+        ("dns.edns0.upstream-size", SettingValue::Number(size)) => {
+            format!("servers are asked for at most {size} bytes over UDP")
+        }
+        ("dns.edns0.client-size", SettingValue::Number(size)) => {
+            format!("clients are offered {size} bytes over UDP")
+        }
+        ("dns.udp.max-reply", SettingValue::Number(0)) => "nothing comes over UDP".to_owned(),
+        ("dns.udp.max-reply", SettingValue::Number(size)) => {
+            format!("answers over UDP are cut at {size} bytes")
+        }
+        ("dns.tcp", SettingValue::On) => "TCP works".to_owned(),
+        ("dns.tcp", SettingValue::Off) => "TCP does not work".to_owned(),
+        ("dns.nameservers", SettingValue::Number(0)) => "none is used".to_owned(),
+        ("dns.nameservers", SettingValue::Number(1)) => "one is used".to_owned(),
+        ("dns.nameservers", SettingValue::Number(count)) => format!("{count} are used"),
+        _ => String::new(),
     }
 }
 

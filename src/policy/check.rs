@@ -48,6 +48,7 @@ pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_
         }
         let answer = answer::answer(policies, &told.results, context.sources);
         let mut results = dialect(subject, context);
+        results.retain(|finding| !is_told(finding, &told.results));
         results.append(&mut told.results);
         mark_same_cause(&mut results);
         results.sort_by_key(|finding| std::cmp::Reverse((finding.severity, finding.outcome)));
@@ -383,6 +384,29 @@ fn dialect(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Finding> {
         }
     };
     subject.reading.findings.iter().map(told).collect()
+}
+
+/// Whether a requirement's finding already shows this place with these words, and this one has no edit to add: one
+/// cause is one finding.
+fn is_told(finding: &Finding, results: &[Finding]) -> bool {
+    let Some(place) = finding
+        .primary
+        .as_ref()
+        .filter(|_| finding.fixes.is_empty())
+    else {
+        return false;
+    };
+    results
+        .iter()
+        .filter(|result| result.severity != Severity::None)
+        .flat_map(|result| result.related.iter().take(3))
+        .any(|label| {
+            label.role == LabelRole::Ignored
+                && label.text == place.text
+                && label.span.file == place.span.file
+                && label.span.start <= place.span.start
+                && place.span.end <= label.span.end
+        })
 }
 
 /// Findings with the same outcome, the same deciding place and the same fix, waiting for the same missing fact, or mended

@@ -73,13 +73,6 @@ fn one(demand: &SettingDemand, setting: &Setting) -> Option<Settings> {
             SettingValue::On | SettingValue::Off | SettingValue::Number(_),
         ) => (Outcome::Fail, Vec::new()),
     };
-    let value = match &setting.value {
-        SettingValue::On => "on".to_owned(),
-        SettingValue::Off => "off".to_owned(),
-        SettingValue::Number(number) => number.to_string(),
-        SettingValue::PassesThrough | SettingValue::NotApplicable => String::new(),
-        SettingValue::Unknown(_) => "not known".to_owned(),
-    };
     let reasons = match &setting.value {
         SettingValue::Unknown(missing) => vec![Reason {
             code: "fact".to_owned(),
@@ -106,12 +99,21 @@ fn one(demand: &SettingDemand, setting: &Setting) -> Option<Settings> {
         outcome,
         between,
         name: setting.name.to_owned(),
-        detail: format!("{} is {value}: {}", setting.title(), setting.why),
+        detail: detail(setting),
         primary: setting.span.map(label),
         related: ignored.collect(),
         reasons,
         assumptions,
     })
+}
+
+/// What the setting does, and why.
+fn detail(setting: &Setting) -> String {
+    if setting.effect.is_empty() {
+        format!("{}: {}", setting.title(), setting.why)
+    } else {
+        format!("{} ({})", setting.effect, setting.why)
+    }
 }
 
 fn within(number: u64, must: (u64, u64), should: (u64, u64)) -> Outcome {
@@ -133,6 +135,7 @@ mod tests {
             settings: values
                 .iter()
                 .map(|(name, value)| Setting {
+                    effect: String::new(),
                     name,
                     value: value.clone(),
                     span: None,

@@ -16,7 +16,9 @@ use super::words::{addresses, few, few_alike, filled, listed};
 use super::{Context, Policy, Requirement};
 use crate::config::DialectFinding;
 use crate::decide::{Decider, End, Evaluator, Packet, Part};
-use crate::finding::{Clients, Finding, GroupResult, Label, LabelRole, Outcome, Reason, Severity};
+use crate::finding::{
+    Clients, Finding, GroupResult, Label, LabelRole, Outcome, Reason, Severity, Witness,
+};
 use crate::model::{Dim, Effect, Gate, Layer};
 use crate::source::{FileId, Sources, Span};
 
@@ -557,9 +559,26 @@ impl Teller<'_> {
             return;
         }
         let layer = self.target.layer;
-        let text = |text: Option<&str>| text.map(|text| filled(text, values));
-        finding.help = text(self.requirement.fix.get(layer));
-        finding.live_check = text(self.requirement.live_check.get(layer));
+        finding.help = self
+            .requirement
+            .fix
+            .get(layer)
+            .map(|text| filled(text, values));
+        // One name can be looked up by hand, a pattern cannot.
+        let name = finding
+            .witness
+            .as_ref()
+            .filter(|_| layer == Layer::Lookup)
+            .and_then(Witness::lookup);
+        let live = name.map_or_else(
+            || values.to_vec(),
+            |name| [&[("to", name)], values].concat(),
+        );
+        finding.live_check = self
+            .requirement
+            .live_check
+            .get(layer)
+            .map(|text| filled(text, &live));
     }
 
     fn stamp(&self, finding: &mut Finding) {

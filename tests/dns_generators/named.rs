@@ -21,7 +21,7 @@ pub(crate) fn generate(random: &mut Random) -> Generated {
     if acls {
         config += &format!("acl lan {{ {}}};\n", list(random, false));
     }
-    let mut options = scope(random, acls);
+    let mut options = scope(random, acls) + &sizes(random);
     options += "directory \"/var/cache/bind\"; ";
     if random.one_in(8) {
         options += "listen-on { 127.0.0.1; }; ";
@@ -39,24 +39,25 @@ pub(crate) fn generate(random: &mut Random) -> Generated {
     }
     if views {
         let takes = random.pick(&[
-            "127.0.0.1;",
+            "127.0.0.1; 192.168.77.10;",
             "192.168.77.0/24; 127/8;",
             "!10/8; any;",
             "any;",
         ]);
+        // The facts tell of the worst view, the oracle of the one that it asks: sizes and servers are the same in both.
+        let own = if random.one_in(2) {
+            servers(random)
+        } else {
+            String::new()
+        };
         config += &format!(
-            "view a {{ match-clients {{ {takes} }}; {}{}{}}};\n",
+            "view a {{ match-clients {{ {takes} }}; {}{}{own}}};\n",
             scope(random, acls),
             zones(random),
-            if random.one_in(2) {
-                servers(random)
-            } else {
-                String::new()
-            },
         );
         if random.one_in(2) {
             config += &format!(
-                "view b {{ match-clients {{ any; }}; {}{}}};\n",
+                "view b {{ match-clients {{ any; }}; {}{}{own}}};\n",
                 scope(random, acls),
                 zones(random)
             );
@@ -90,14 +91,6 @@ fn scope(random: &mut Random, acls: bool) -> String {
         ]);
         text += random.pick(&["forward only; ", "forward only; ", ""]);
     }
-    if random.one_in(3) {
-        let size = random.pick(&["100", "512", "600", "1232", "1400", "4096", "9999"]);
-        text += &format!("edns-udp-size {size}; ");
-    }
-    if random.one_in(3) {
-        let size = random.pick(&["100", "512", "1000", "1232", "4096", "65535"]);
-        text += &format!("max-udp-size {size}; ");
-    }
     if random.one_in(10) {
         text += "recursion no; ";
     }
@@ -129,6 +122,19 @@ fn scope(random: &mut Random, acls: bool) -> String {
         let except = random.pick(&["", " except-from { \"sdkassets.chime.aws\"; }"]);
         let alias = random.pick(&["cloudfront.net", "net", "example.org"]);
         text += &format!("deny-answer-aliases {{ \"{alias}\"; }}{except}; ");
+    }
+    text
+}
+
+fn sizes(random: &mut Random) -> String {
+    let mut text = String::new();
+    if random.one_in(3) {
+        let size = random.pick(&["100", "512", "600", "1232", "1400", "4096", "9999"]);
+        text += &format!("edns-udp-size {size}; ");
+    }
+    if random.one_in(3) {
+        let size = random.pick(&["100", "512", "1000", "1232", "4096", "65535"]);
+        text += &format!("max-udp-size {size}; ");
     }
     text
 }

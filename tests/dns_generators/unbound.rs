@@ -37,6 +37,8 @@ const ZONE_TYPES: &[&str] = &[
     "always_null",
     "noview",
     "nodefault",
+    "block_a",
+    "always_deny",
 ];
 const DATA: &[&str] = &[
     "small2.chime.aws A 10.0.0.1",
@@ -81,6 +83,7 @@ const ACTIONS: &[&str] = &[
     "deny",
     "refuse_non_local",
     "deny_non_local",
+    "allow_setrd",
 ];
 const PLAIN: &[&str] = &[
     "do-ip6: no",

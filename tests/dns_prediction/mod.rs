@@ -297,10 +297,7 @@ pub(crate) fn daemon(
             other => other.to_owned(),
         },
     );
-    prediction.insert(
-        "client_opt".to_owned(),
-        fact_word(reading, "dns.edns0.client-size"),
-    );
+    prediction.insert("client_opt".to_owned(), client_opt(reading, &asked[0]));
     // The name itself is asked for even where its alias then fails.
     let head = Lookup {
         alias: "",
@@ -341,6 +338,17 @@ pub(crate) fn daemon(
         );
     }
     prediction
+}
+
+/// The size in the OPT record of a reply with this fate.
+fn client_opt(reading: &Reading, fate: &Fate) -> String {
+    let offered = fact_word(reading, "dns.edns0.client-size");
+    let passes_on = fact_word(reading, "dns.edns0.upstream") == "if-client";
+    match offered.parse::<u64>() {
+        // A forwarder lowers the size in the upstream's own OPT record, which is 4096 here, and never raises it.
+        Ok(size) if passes_on && fate.word == "resolved" => size.min(4096).to_string(),
+        Ok(_) | Err(_) => offered,
+    }
 }
 
 /// What a forwarder that passes OPT records on shows of the oracle's queries, some of which have none.

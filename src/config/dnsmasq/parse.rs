@@ -304,7 +304,7 @@ impl Reader<'_> {
             match domain.strip_prefix('*') {
                 // Unqualified names only: no name that is asked for here.
                 _ if domain.is_empty() => {}
-                _ if domain == "#" && is_address => push("", false),
+                _ if domain == "#" => push("", false),
                 Some("") => push("", false),
                 Some(rest) => push(rest, true),
                 None => push(domain.trim_start_matches('.'), false),

@@ -53,10 +53,7 @@ fn glibc(config: &Config, facts: &Facts, assumptions: &mut Vec<String>) -> Behav
             Held::unknown(Some(clear), "the fact `glibc.version`")
         }
         (Some(span), _) => Held::set(Edns0::Always, span, "the option `edns0` switches it on"),
-        (None, _) => Held::default_is(
-            Edns0::Never,
-            "glibc sends no EDNS0 unless `options edns0` is set",
-        ),
+        (None, _) => Held::default_is(Edns0::Never, "glibc adds it only with `options edns0`"),
     };
     let on = edns0.value == dns::Known::Is(Edns0::Always);
     let off = edns0.value == dns::Known::Is(Edns0::Never);
@@ -136,7 +133,15 @@ fn nameservers(config: &Config) -> Held<u64> {
             first.span,
             "only the first three nameservers are asked",
         ),
-        None => Held::default_is(0, "no line names a usable one, so 127.0.0.1 is asked"),
+        None => Held {
+            ignored: config
+                .dropped
+                .iter()
+                .filter(|dropped| dropped.value.is_server())
+                .map(|dropped| Spanned::new(dropped.value.why(), dropped.span))
+                .collect(),
+            ..Held::default_is(0, "no line names a usable one, so 127.0.0.1 is asked")
+        },
     }
 }
 
@@ -203,10 +208,7 @@ fn gate(config: &Config, libc: Option<Libc>, facts: &Facts) -> Gate {
 fn dropped(config: &Config, findings: &mut Vec<DialectFinding>) {
     for dropped in &config.dropped {
         let why = dropped.value.why();
-        let about_server = matches!(
-            dropped.value,
-            Dropped::Line(Ignored::CarriageReturn | Ignored::Port | Ignored::NotAnAddress)
-        );
+        let about_server = dropped.value.is_server();
         let id = if about_server {
             "resolv-conf/nameserver-ignored"
         } else if matches!(dropped.value, Dropped::Option(Choice::Unknown)) {
@@ -264,7 +266,7 @@ fn no_nameserver(config: &Config, findings: &mut Vec<DialectFinding>) {
         findings.push(finding(
             "resolv-conf/no-nameserver",
             "No nameserver is left: libc asks 127.0.0.1 instead",
-            Spanned::new("this one is dropped".to_owned(), first.span),
+            Spanned::new(first.value.why(), first.span),
             None,
         ));
     }

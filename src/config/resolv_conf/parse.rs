@@ -50,6 +50,14 @@ pub(super) enum Dropped {
 }
 
 impl Dropped {
+    /// Whether a nameserver is lost with it.
+    pub(super) fn is_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Line(Ignored::CarriageReturn | Ignored::Port | Ignored::NotAnAddress)
+        )
+    }
+
     /// Why, as a clause.
     pub(super) fn why(&self) -> String {
         match self {
@@ -95,6 +103,7 @@ pub(super) fn parse(lines: &[Line], libc: Libc) -> Config {
     let mut config = Config::default();
     for line in lines {
         let known = config.dropped.len();
+        let before = (config.edns0, config.cleared);
         match &line.statement {
             Statement::Blank => continue,
             Statement::Comment => {
@@ -138,6 +147,14 @@ pub(super) fn parse(lines: &[Line], libc: Libc) -> Config {
                 .iter()
                 .map(|dropped| Spanned::new(dropped.value.why(), line.span))
                 .collect();
+            let is_options = matches!(line.statement, Statement::Options(..));
+            if is_options && misread.is_empty() && (config.edns0, config.cleared) == before {
+                // glibc compares the start of a word only: `rotate,edns0` is `rotate`.
+                let why = "options are separated by blanks: only the start of a word counts";
+                config
+                    .looks_like_edns0
+                    .push(Spanned::new(why.to_owned(), line.span));
+            }
             config.looks_like_edns0.extend(misread);
             if libc == Libc::Musl {
                 config

@@ -28,6 +28,8 @@ pub(super) struct Lowering<'c> {
     file: FileId,
     gate: Gate,
     findings: Vec<DialectFinding>,
+    /// Which clients are answered from local zones only, netblock by netblock; empty where none is.
+    beyond_local: Vec<Rule>,
 }
 
 /// Puts everything into a reading.
@@ -38,6 +40,7 @@ pub(super) fn lower(config: &Config, file: FileId, facts: &Facts) -> Reading {
         file,
         gate: Gate::new("unbound", Layer::Lookup),
         findings: Vec::new(),
+        beyond_local: Vec::new(),
     };
     lowering.refusals();
     let access = access::chain(&mut lowering);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Lowering, netblock};
 use crate::config::dns::{self, ACCESS};
-use crate::model::{ChainId, ClientGroup, Denial, Dim, Guard, Ranges, Rule};
+use crate::model::{ChainId, ClientGroup, Denial, Dim, Guard, Ranges, Rule, Step};
 use crate::source::Span;
 
 /// The chain of the stage.
@@ -143,6 +143,8 @@ struct Block {
 enum Action {
     Allow,
     Deny(Denial),
+    /// Local zones and data answer, all else is denied.
+    LocalOnly(Denial),
     /// Not modelled.
     Open(String),
 }
@@ -201,12 +203,16 @@ fn netblocks(lowering: &mut Lowering<'_>) -> Vec<Rule> {
         lowering.refuses(why, span, None);
     }
     name_groups(lowering, groups);
+    let local_only = |block: &Block| matches!(block.action, Action::LocalOnly(_));
+    if blocks.values().any(local_only) {
+        lowering.beyond_local = blocks.values().map(beyond_local).collect();
+    }
     let mut rules: Vec<Rule> = blocks
         .into_values()
         .map(|block| {
             let guard = Guard::number(Dim::Source, block.net);
             match block.action {
-                Action::Allow => Rule {
+                Action::Allow | Action::LocalOnly(_) => Rule {
                     guard,
                     step: dns::allow(),
                     span: block.span,
@@ -231,6 +237,18 @@ fn netblocks(lowering: &mut Lowering<'_>) -> Vec<Rule> {
         );
     }
     rules
+}
+
+/// What a netblock may ask beyond the local zones.
+fn beyond_local(block: &Block) -> Rule {
+    Rule {
+        guard: Guard::number(Dim::Source, block.net.clone()),
+        step: match block.action {
+            Action::LocalOnly(denial) => dns::deny(denial),
+            Action::Allow | Action::Deny(_) | Action::Open(_) => Step::Return,
+        },
+        span: block.span,
+    }
 }
 
 /// Who its clients may be: the netblocks it serves, or the machine itself.
@@ -259,12 +277,14 @@ fn name_groups(lowering: &mut Lowering<'_>, groups: Vec<ClientGroup>) {
     lowering.gate.groups = kept;
 }
 
-/// `access-control` actions; the `_non_local` ones answer from local zones only.
+/// `access-control` actions.
 fn action(word: &str) -> Option<Action> {
     Some(match word {
         "allow" | "allow_snoop" | "allow_setrd" => Action::Allow,
-        "refuse" | "refuse_non_local" => Action::Deny(Denial::Refused),
-        "deny" | "deny_non_local" => Action::Deny(Denial::Fails),
+        "refuse" => Action::Deny(Denial::Refused),
+        "refuse_non_local" => Action::LocalOnly(Denial::Refused),
+        "deny" => Action::Deny(Denial::Fails),
+        "deny_non_local" => Action::LocalOnly(Denial::Fails),
         "allow_cookie" => Action::Open("whether the client sends DNS cookies".to_owned()),
         _ => return None,
     })

@@ -28,6 +28,14 @@ struct Zone {
 /// The chain of the stage.
 pub(super) fn chain(lowering: &mut Lowering<'_>) -> ChainId {
     let chain = lowering.gate.chain(UPSTREAM);
+    let beyond_local = std::mem::take(&mut lowering.beyond_local);
+    if !beyond_local.is_empty() {
+        let clients = lowering.gate.chain("access-control beyond local zones");
+        for rule in beyond_local {
+            lowering.gate.rule(clients, rule);
+        }
+        call(lowering, chain, clients, Guard::Always);
+    }
     unmodelled(lowering, chain);
     let zones = zones(lowering);
     for (name, zone) in &zones {
