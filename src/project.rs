@@ -5,7 +5,7 @@
 //! Report ───────────────────┴─ accept -> Report
 //! ```
 //!
-//! The keys stand once, in [`shape`]: the reader knows no other ones, and the JSON Schema is made from them. Invariants: a
+//! The keys stand once, in `shape`: the reader knows no other ones, and the JSON Schema is made from them. Invariants: a
 //! key that is not known is an error with its place; nothing is accepted without a reason, an owner and an end.
 
 mod accept;
