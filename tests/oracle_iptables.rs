@@ -26,7 +26,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use gatelint::config::{self, Facts, Input, NoFiles};
-use gatelint::model::Layer;
+use gatelint::model::{Gate, Layer};
 use gatelint::source::Sources;
 use gatelint::trace::{Certainty, Request, answer};
 use oracle::iptables_rulesets::{Case, case};
@@ -201,7 +201,10 @@ fn compare(tally: &mut Tally, seed: u64, case: &Case, results: &[Value]) {
             .then(|| mismatch(&json!(ours.arrives), &result["final"]))
             .flatten();
         // An ICMP error of the machine to itself passes its own rules, which may drop it: that looks like silence.
-        let silent = probe["hook"] == "OUTPUT" && word == "reject" && kernel == "drop";
+        let silent = word == "reject"
+            && kernel == "drop"
+            && (probe["out"] == "lo"
+                || probe["hook"] == "OUTPUT" && error_may_be_lost(&sources, &reading.gates, probe));
         if (word == kernel || silent) && addresses.is_none() {
             tally.agreed += 1;
         } else {
@@ -211,6 +214,23 @@ fn compare(tally: &mut Tally, seed: u64, case: &Case, results: &[Value]) {
             ));
         }
     }
+}
+
+/// Whether the rules may stop the ICMP error with which the machine answers its own packet.
+fn error_may_be_lost(sources: &Sources, gates: &[Gate], probe: &Value) -> bool {
+    let (proto, kind) = if probe["family"] == 6 {
+        ("icmpv6", 1)
+    } else {
+        ("icmp", 3)
+    };
+    [("OUTPUT", "out"), ("INPUT", "in")].iter().any(|(hook, side)| {
+        let error = json!({
+            "hook": hook, "proto": proto, "icmp_type": kind, "src": probe["src"], "dst": probe["src"],
+            *side: "lo",
+        });
+        let error = Request::from_value(Layer::Packet, error).unwrap();
+        answer(sources, gates, &error).verdict != Certainty::Allowed
+    })
 }
 
 /// The first address or port that both know and that differs.

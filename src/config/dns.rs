@@ -473,6 +473,19 @@ pub(super) struct Hop {
     pub(super) text: String,
 }
 
+impl Hop {
+    /// A stage whose end is written nowhere.
+    pub(super) fn new(name: &'static str, chain: ChainId, fallback: Effect, text: &str) -> Self {
+        Self {
+            name,
+            chain,
+            fallback,
+            span: None,
+            text: text.to_owned(),
+        }
+    }
+}
+
 /// Puts stages into a gate, each leading to the next.
 pub(super) fn way(gate: &mut Gate, hops: Vec<Hop>) {
     let last = hops.len().saturating_sub(1);

@@ -1,7 +1,7 @@
 //! In: a report. Out: JSON Lines for large audits: each result on its line, then the status of each file, then the sum.
 //!
 //! Every line is an object with a `record`: `result`, `file`, `error` or `summary`; the fields are those of the JSON
-//! report. A file's status is `judged`, `not-judged` or `error`, so a run over many files can be continued where it broke.
+//! report. A file's status is `judged`, `not-judged` or `error`.
 
 use serde::Serialize;
 

@@ -2,35 +2,18 @@
 
 use super::*;
 use crate::finding::{
-    Clients, FixOffer, GroupResult, InputError, InputSummary, Label, LabelRole, PolicyApplied,
-    Reason, StepTaken, Witness, WitnessValue,
+    FixOffer, GroupResult, InputError, InputSummary, Label, LabelRole, PolicyApplied, Reason,
+    StepTaken, Witness, WitnessValue,
 };
 use crate::source::{FileId, Span};
 
 fn blank(file: FileId, rule: &str) -> Finding {
     Finding {
-        target: "fw/edge.rules#FORWARD".to_owned(),
-        file,
-        rule: rule.to_owned(),
         outcome: Outcome::Fail,
         severity: Severity::Error,
-        between: Vec::new(),
         message: "nothing gets through".to_owned(),
-        primary: None,
-        related: Vec::new(),
-        clients: Clients::default(),
-        variants: Vec::new(),
-        witness: None,
-        fallback: None,
-        steps: Vec::new(),
-        reasons: Vec::new(),
-        fixes: Vec::new(),
-        help: None,
-        why: None,
-        link: None,
-        live_check: None,
-        same_cause: Vec::new(),
         fingerprint: "f".to_owned(),
+        ..Finding::blank(file, "fw/edge.rules#FORWARD", rule)
     }
 }
 

@@ -46,13 +46,7 @@ pub(super) fn lower(input: &Input<'_>, config: &Config) -> Reading {
     let access = access(&mut gate, config);
     let names = names(&mut gate, config, whole, &mut reading.assumptions);
     let answers = answers(&mut gate, config);
-    let hop = |name, chain, text: &str| Hop {
-        name,
-        chain,
-        fallback: Effect::Allow,
-        span: None,
-        text: text.to_owned(),
-    };
+    let hop = |name, chain, text| Hop::new(name, chain, Effect::Allow, text);
     way(
         &mut gate,
         vec![

@@ -207,28 +207,25 @@ fn hops(
     let upstream = access::recursion(gate, context, lists, scene);
     let answers = answers::chain(gate, context, lists, scene);
     vec![
-        Hop {
-            name: ACCESS,
-            chain: access,
-            fallback: Effect::Allow,
-            span: None,
-            text: "the client reaches the server".to_owned(),
-        },
-        Hop {
-            name: NAMES,
-            chain: names,
-            fallback: Effect::Allow,
-            span: None,
-            text: "no zone of the server covers the name".to_owned(),
-        },
+        Hop::new(
+            ACCESS,
+            access,
+            Effect::Allow,
+            "the client reaches the server",
+        ),
+        Hop::new(
+            NAMES,
+            names,
+            Effect::Allow,
+            "no zone of the server covers the name",
+        ),
         upstream,
-        Hop {
-            name: ANSWERS,
-            chain: answers,
-            fallback: Effect::Allow,
-            span: None,
-            text: "no filter takes the answer".to_owned(),
-        },
+        Hop::new(
+            ANSWERS,
+            answers,
+            Effect::Allow,
+            "no filter takes the answer",
+        ),
     ]
 }
 

@@ -187,24 +187,17 @@ fn port(
         },
     );
     let answers = gate.chain(ANSWERS);
-    let hop = |name, chain, fallback, text: &str| Hop {
-        name,
-        chain,
-        fallback,
-        span: None,
-        text: text.to_owned(),
-    };
     way(
         &mut gate,
         vec![
-            hop(ACCESS, access, Effect::Allow, "the client reaches CoreDNS"),
-            hop(
+            Hop::new(ACCESS, access, Effect::Allow, "the client reaches CoreDNS"),
+            Hop::new(
                 NAMES,
                 names,
                 Effect::Deny(Denial::Refused),
                 "no zone has the name",
             ),
-            hop(ANSWERS, answers, Effect::Allow, "the answer is handed on"),
+            Hop::new(ANSWERS, answers, Effect::Allow, "the answer is handed on"),
         ],
     );
     gate

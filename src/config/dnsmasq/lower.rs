@@ -40,13 +40,6 @@ pub(super) fn lower(
     let servers = standard_servers(&mut reading, &config, input, files);
     let names = names(&mut gate, &mut reading, &config, whole, &servers);
     let answers = answers::chain(&mut gate, &config);
-    let hop = |name, chain, fallback, text: &str| Hop {
-        name,
-        chain,
-        fallback,
-        span: None,
-        text: text.to_owned(),
-    };
     let (fallback, text) = match &servers {
         Servers::None => (
             Effect::Deny(Denial::Refused),
@@ -59,9 +52,9 @@ pub(super) fn lower(
     way(
         &mut gate,
         vec![
-            hop(ACCESS, access, Effect::Allow, "the client reaches dnsmasq"),
-            hop(NAMES, names, fallback, text),
-            hop(
+            Hop::new(ACCESS, access, Effect::Allow, "the client reaches dnsmasq"),
+            Hop::new(NAMES, names, fallback, text),
+            Hop::new(
                 ANSWERS,
                 answers,
                 Effect::Allow,

@@ -57,13 +57,7 @@ pub(super) fn lower(input: &Input<'_>, config: &Config, facts: &Facts) -> Readin
     let names = names_chain(&mut gate, config);
     let upstream = zones(&mut gate, input, config);
     let answers = gate.chain(ANSWERS);
-    let hop = |name, chain, text: &str| Hop {
-        name,
-        chain,
-        fallback: Effect::Allow,
-        span: None,
-        text: text.to_owned(),
-    };
+    let hop = |name, chain, text| Hop::new(name, chain, Effect::Allow, text);
     way(
         &mut gate,
         vec![

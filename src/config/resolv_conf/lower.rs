@@ -183,13 +183,12 @@ fn gate(config: &Config, libc: Option<Libc>, facts: &Facts) -> Gate {
     dns::way(
         &mut gate,
         vec![
-            Hop {
-                name: NAMES,
-                chain: names,
-                fallback: Effect::Allow,
-                span: None,
-                text: "the stub answers nothing by itself".to_owned(),
-            },
+            Hop::new(
+                NAMES,
+                names,
+                Effect::Allow,
+                "the stub answers nothing by itself",
+            ),
             Hop {
                 name: UPSTREAM,
                 chain: upstream,

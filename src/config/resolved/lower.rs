@@ -32,10 +32,10 @@ pub(super) fn lower(input: &Input<'_>, config: &Config, facts: &Facts) -> Readin
         companions: config.companions.clone(),
         role: Some("resolver of this machine".to_owned()),
         findings: skipped(input, config),
-        not_judged: not_judged(config),
+        not_judged: config.unread.clone().or_else(|| not_judged(config)),
         ..Reading::default()
     };
-    if parse::is_drop_in(input.path) {
+    if parse::is_drop_in(input.path) || config.companions.is_empty() {
         reading.assumptions.push(
             "no other file than `resolved.conf` and the drop-ins beside it counts".to_owned(),
         );
@@ -66,13 +66,7 @@ pub(super) fn lower(input: &Input<'_>, config: &Config, facts: &Facts) -> Readin
     let upstream = gate.chain(UPSTREAM);
     let answers = gate.chain(ANSWERS);
     let (fallback, span, text) = servers(&mut reading, config, facts);
-    let hop = |name, chain, text: &str| Hop {
-        name,
-        chain,
-        fallback: Effect::Allow,
-        span: None,
-        text: text.to_owned(),
-    };
+    let hop = |name, chain, text| Hop::new(name, chain, Effect::Allow, text);
     way(
         &mut gate,
         vec![

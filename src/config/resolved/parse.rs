@@ -64,6 +64,8 @@ pub(super) struct Config {
     pub(super) refused: Vec<Spanned<u128>>,
     /// What is skipped, and why.
     pub(super) skipped: Vec<Skipped>,
+    /// A drop-in that is there and cannot be read, with the reason.
+    pub(super) unread: Option<String>,
     /// Files that were read with this one.
     pub(super) companions: Vec<FileId>,
     /// How many statements there are.
@@ -164,8 +166,12 @@ pub(super) fn parse(input: &Input<'_>, files: &dyn Files) -> Config {
         };
         for (path, opened) in files.glob(input.file, &pattern) {
             let base = path.rsplit('/').next().unwrap_or(&path).to_owned();
-            if let Opened::Found { file, bytes } = opened {
-                drop_ins.entry(base).or_insert((file, bytes));
+            match opened {
+                Opened::Found { file, bytes } => {
+                    drop_ins.entry(base).or_insert((file, bytes));
+                }
+                Opened::Missing => config.unread = Some(format!("{path}: cannot be read")),
+                Opened::Refused(why) => config.unread = Some(format!("{path}: {why}")),
             }
         }
     }

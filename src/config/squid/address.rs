@@ -117,7 +117,12 @@ fn network(first: &str, last: Option<&str>, mask: Option<&str>, four: bool) -> O
     };
     let bits = match mask {
         None => 128,
-        Some(mask) => mask_bits(mask, four)?,
+        // A mask without a leading one masks nothing (seen with 5.7): `1.2.3.4/0` is that address alone.
+        Some(mask) => match mask_bits(mask, four)? {
+            96 if four => 128,
+            0 => 128,
+            bits => bits,
+        },
     };
     masked_range(first, last, bits)
 }
@@ -210,7 +215,17 @@ mod tests {
         assert_eq!(one("10.0.0.0/255.0.255.0"), net("10.0.0.0/8"));
         assert_eq!(one("10/8"), net("0.0.0.0/8"));
         assert_eq!(one("10.1"), net("10.0.0.1/32"));
-        assert_eq!(one("0.0.0.0/0-0.255.255.255"), net("0.0.0.0/0"));
+        assert_eq!(one("0.0.0.0/0-0.255.255.255"), net("0.0.0.0/32"));
+        assert_eq!(one("1.2.3.4/0"), net("1.2.3.4/32"));
+        assert_eq!(one("1.2.3.4/0.0.0.255"), net("1.2.3.4/32"));
+        assert_eq!(
+            one("1.2.3.4-1.2.3.9/0"),
+            Some(Ranges::between(
+                address("1.2.3.4".parse().unwrap()),
+                address("1.2.3.9".parse().unwrap())
+            ))
+        );
+        assert_eq!(one("::1/0"), net("::1/128"));
         assert_eq!(one("fe80::/10"), net("fe80::/10"));
         assert_eq!(one("10.0.0.9-10.0.0.1"), net("10.0.0.9/32"));
         assert_eq!(one("10.0.0.0-10.1.0.0/16"), net("10.0.0.0/15"));

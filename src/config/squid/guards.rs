@@ -15,9 +15,10 @@ use crate::model::{
     Dim, Gate, Guard, Lang, Range, Ranges, Test, TextSet, Unknown, UnknownId, UnknownKind,
 };
 use crate::source::Span;
-use words::{domain_test, minutes, protocols, text, user_names};
+use words::{domain_test, minutes, protocols, text};
 
 mod hosts;
+mod users;
 mod words;
 
 pub(super) use words::method;
@@ -197,6 +198,11 @@ impl<'c> Guards<'c> {
                 self.unknown(gate, acl, UnknownKind::Opaque, code, text)
             }
         };
+        let matches = if Self::asks_for_the_name(acl.kind, place) {
+            self.named(gate, acl, matches)
+        } else {
+            matches
+        };
         let size = 1 + acl.words.len().min(8);
         Meaning {
             matches: self.or_unread(gate, acl, matches),
@@ -272,11 +278,11 @@ impl<'c> Guards<'c> {
             let text = format!("what the helper of `{}` answers", acl.name);
             self.unknown(gate, acl, UnknownKind::Opaque, "external", text)
         } else if acl.kind == Kind::UserRegex {
-            self.patterns(gate, acl, |gate, lang| text(gate, Dim::User, lang))
+            self.user_patterns(gate, acl)
         } else if acl.words.iter().any(|word| word.value == "REQUIRED") {
             Guard::Always
         } else {
-            user_names(gate, acl)
+            self.user_names(gate, acl)
         };
         let matches = self.or_unread(gate, acl, matches);
         if !login {

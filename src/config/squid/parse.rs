@@ -43,6 +43,8 @@ pub(super) struct Config {
     pub(super) peers: Vec<Peer>,
     /// Other directives, by name, the last one of each: its words.
     pub(super) settings: BTreeMap<String, Vec<(Span, Vec<Word>)>>,
+    /// Whether the case of user names may count: not with the basic scheme alone, which lowers them.
+    pub(super) keeps_user_names: bool,
     /// External ACL types by name: whether they need credentials.
     pub(super) external: BTreeMap<String, bool>,
     /// Includes that were not read.
@@ -243,7 +245,12 @@ impl Reader<'_> {
             "cache_peer" => self.peer(line, &words),
             "external_acl_type" => self.external(&words),
             "auth_param" => {
-                self.authenticates |= words.get(1).is_some_and(|word| word.text == "program");
+                let word = |at: usize| words.get(at).map_or("", |word| &word.text);
+                self.authenticates |= word(1) == "program";
+                // The basic scheme lowers names unless told not to; what the others do was not asked.
+                if !word(0).eq_ignore_ascii_case("basic") || word(1) == "casesensitive" {
+                    self.config.keeps_user_names = true;
+                }
             }
             _ => {
                 if let Some(listed) = simple_list(name) {

@@ -56,13 +56,7 @@ pub(super) fn lower(config: &Config, file: FileId, facts: &Facts) -> Reading {
             (UPSTREAM, upstream, "the name is resolved"),
             (ANSWERS, answers, "the answer passes"),
         ]
-        .map(|(name, chain, text)| Hop {
-            name,
-            chain,
-            fallback: Effect::Allow,
-            span: None,
-            text: text.to_owned(),
-        })
+        .map(|(name, chain, text)| Hop::new(name, chain, Effect::Allow, text))
         .to_vec(),
     );
     let behaviour = lowering.behaviour();

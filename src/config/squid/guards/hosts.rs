@@ -2,10 +2,10 @@
 
 use regex_syntax::hir::Hir;
 
-use super::super::acl::{Acl, Pattern};
+use super::super::acl::{Acl, Kind, Pattern};
 use super::super::ere;
 use super::words::{domain_test, stripped, text};
-use super::{Guards, Place, never, one_of_any, union};
+use super::{Guards, Place, method, never, one_of_any, union};
 use crate::model::{Dim, Gate, Guard, Lang, Ranges, Test, TextSet, Unknown, UnknownKind};
 
 /// Expressions of one list in bytes; more are unknown.
@@ -50,6 +50,32 @@ impl Guards<'_> {
         }
         let reverse = self.looked_up(gate, acl, place, Guard::AnyOf(reverse));
         Guard::AnyOf(vec![host, reverse])
+    }
+
+    /// Whether an ACL asks for the name of the host, at a place where an intercepted tunnel need not have shown it.
+    pub(super) fn asks_for_the_name(kind: Kind, place: Place) -> bool {
+        let named_later = matches!(kind, Kind::ServerName | Kind::ServerNameRegex);
+        matches!(
+            kind,
+            Kind::DestinationDomain | Kind::DestinationRegex | Kind::UrlRegex
+        ) || named_later && place == Place::Bump(1)
+    }
+
+    /// Of an intercepted TLS connection Squid first knows the address alone (`client_side.cc`, `fakeAConnectRequest`); what
+    /// an ACL about the name then says is left open.
+    pub(super) fn named(&mut self, gate: &mut Gate, acl: &Acl, known: Guard) -> Guard {
+        let (some, forward) = self.told_listeners();
+        if !some {
+            return known;
+        }
+        let named = Guard::AnyOf(vec![forward, method(gate, "CONNECT").negated()]);
+        let text =
+            "the name that an intercepted connection shows, if it shows one by then".to_owned();
+        let open = self.unknown(gate, acl, UnknownKind::Opaque, "intercept", text);
+        Guard::AnyOf(vec![
+            Guard::All(vec![named.clone(), known]),
+            Guard::All(vec![named.negated(), open]),
+        ])
     }
 
     pub(super) fn looked_up(

@@ -75,23 +75,6 @@ pub(super) fn domain_test(gate: &mut Gate, dim: Dim, acl: &Acl) -> Guard {
     Guard::Is(Test::Text(dim, id))
 }
 
-pub(super) fn user_names(gate: &mut Gate, acl: &Acl) -> Guard {
-    let names = acl.words.iter().filter(|word| word.value != "-i");
-    let ignore_case = acl.ignore_case || acl.words.iter().any(|word| word.value == "-i");
-    let tests = names.map(|word| {
-        let escaped = regex_syntax::escape(&word.value);
-        let folded = ignore_case
-            .then(|| Lang::pattern(&format!("(?i){escaped}")).ok())
-            .flatten();
-        let set = match folded {
-            Some(lang) => TextSet::Lang(lang),
-            None => TextSet::Literal(word.value.as_str().into()),
-        };
-        Guard::Is(Test::Text(Dim::User, gate.text(set)))
-    });
-    one_of_any(tests.collect()).unwrap_or_else(never)
-}
-
 /// `removeUnnecessaryWildcards` (src/acl/RegexData.cc), where it changes what is compiled: `.*+x` has nothing to repeat
 /// once its start is cut off.
 pub(super) fn stripped(pattern: &Pattern) -> &str {
