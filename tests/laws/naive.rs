@@ -38,8 +38,8 @@ pub(crate) struct Fate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
     pub fate: Fate,
-    /// Something that was chosen without an identity was asked for twice.
-    pub asked_twice: bool,
+    /// Something without an identity was asked for twice, or a few values stood for many.
+    pub may_be_inexact: bool,
     /// An identity was met twice.
     pub identity_twice: bool,
 }
@@ -66,13 +66,13 @@ pub(crate) fn fate(gate: &Gate, question: &Question, flow: &Flow) -> Option<Seen
         question,
         flow,
         runs_left: 400,
-        asked_twice: false,
+        may_be_inexact: false,
         identity_twice: false,
     };
     let fate = trial.worlds(&BTreeMap::new())?;
     Some(Seen {
         fate,
-        asked_twice: trial.asked_twice,
+        may_be_inexact: trial.may_be_inexact,
         identity_twice: trial.identity_twice,
     })
 }
@@ -82,7 +82,7 @@ struct Trial<'a> {
     question: &'a Question,
     flow: &'a Flow,
     runs_left: u32,
-    asked_twice: bool,
+    may_be_inexact: bool,
     identity_twice: bool,
 }
 
@@ -111,8 +111,8 @@ impl Trial<'_> {
         self.runs_left = self.runs_left.checked_sub(1)?;
         let mut walk = Walk::new(self, facts, script);
         let outcome = walk.run();
-        let (asked_twice, identity_twice) = (walk.asked_twice, walk.identity_twice);
-        self.asked_twice |= asked_twice;
+        let (may_be_inexact, identity_twice) = (walk.may_be_inexact, walk.identity_twice);
+        self.may_be_inexact |= may_be_inexact;
         self.identity_twice |= identity_twice;
         match outcome {
             Ok(End::Allowed) => Some(Ok(Fate {
@@ -210,7 +210,7 @@ struct Walk<'a> {
     chances: BTreeMap<String, usize>,
     met: BTreeMap<String, u32>,
     choices: usize,
-    asked_twice: bool,
+    may_be_inexact: bool,
     identity_twice: bool,
     packet: Packet,
     values: BTreeMap<Dim, Current>,
@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
             chances: BTreeMap::new(),
             met: BTreeMap::new(),
             choices: 0,
-            asked_twice: false,
+            may_be_inexact: false,
             identity_twice: false,
             packet: Packet::Request,
             values: BTreeMap::new(),
@@ -268,7 +268,7 @@ impl<'a> Walk<'a> {
     fn asked(&mut self, key: &str) {
         let times = self.met.entry(key.to_owned()).or_insert(0);
         *times += 1;
-        self.asked_twice |= *times > 1;
+        self.may_be_inexact |= *times > 1;
     }
 
     fn branch(&mut self, chooser: Chooser, count: usize) -> Result<usize, Need> {
@@ -607,7 +607,7 @@ impl<'a> Walk<'a> {
         if value == loopback || value == 1 {
             if self.gate.own_addresses.is_none() {
                 // Among other addresses the loopback one is not told apart.
-                self.asked_twice = true;
+                self.may_be_inexact = true;
             }
             return Ok(true);
         }
@@ -770,7 +770,7 @@ impl<'a> Walk<'a> {
             }
             Value::Unknown(_) => {
                 // A few values stand for all, so a test of others looks decided here.
-                self.asked_twice = true;
+                self.may_be_inexact = true;
                 let some = [0, 2, 10, 11];
                 let at = self.branch(Chooser::Fact, some.len())?;
                 self.chosen(dim, some[at]);

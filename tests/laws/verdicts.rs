@@ -269,7 +269,7 @@ fn sound(
         }
     }
     if side == Side::Undecided && !(can_pass && can_fail) {
-        if !(seen.asked_twice || seen.identity_twice && rewrites(case)) {
+        if !(seen.may_be_inexact || seen.identity_twice && rewrites(case)) {
             return wrong("what is met once is exact");
         }
         figures.needless += 1;
@@ -323,7 +323,7 @@ fn one_is_as_many(case: &Case, told: &mut Told<'_>, flow: &Flow) -> Result<(), S
     // Alone, an unknown that is met twice may be met with less between.
     let repeats = || {
         naive::fate(&case.gate, &question, flow)
-            .is_some_and(|seen| seen.asked_twice || seen.identity_twice)
+            .is_some_and(|seen| seen.may_be_inexact || seen.identity_twice)
     };
     if side == many || many == Side::Undecided && repeats() {
         Ok(())

@@ -56,6 +56,9 @@ pub(super) fn lower(input: &Input<'_>, config: &Config) -> Reading {
         ],
     );
     behaviour(config).report(&mut reading);
+    reading
+        .assumptions
+        .push("AdGuard Home does what its documents say: no release was asked".to_owned());
     if flag(config.dns("hostsfile_enabled"), true) {
         reading
             .assumptions
