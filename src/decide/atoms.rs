@@ -135,6 +135,9 @@ impl Atoms {
         }
         let dim = *Dim::ATOMS.get(self.taken.len())?;
         self.reserved = self.reserved.saturating_sub(usize::from(waits));
+        // Rewritten ends may still be the same ones, and then the truth is the same: that is not left to chance.
+        let is_first = !self.taken.iter().any(|taken| named(&taken));
+        let kind = if is_first { kind } else { UnknownKind::Fact };
         self.taken.push((identity.to_owned(), ends, dim));
         self.inner.push(Inner { dim, kind, unknown });
         Some(dim)
