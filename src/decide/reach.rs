@@ -11,6 +11,9 @@ use std::ops::Bound;
 use super::space::{Node, Slice, Space};
 use crate::model::{Dim, Ranges};
 
+/// Fewer slices than this, or than a part of all stretches, are changed one by one; more in one pass over everything.
+const MANY: usize = 16;
+
 /// How many stretches are looked at on either side for the first that holds a flow.
 const HULL_LOOKS: usize = 4;
 
@@ -34,8 +37,7 @@ impl Default for Reach {
 impl Reach {
     /// From ascending slices.
     pub(crate) fn from_slices(space: &mut Space, slices: &[Slice]) -> Self {
-        let apart = |pair: &[Slice]| matches!(pair, [before, after] if before.1 < after.0);
-        if !slices.windows(2).all(apart) {
+        if !are_apart(slices) {
             let mut reach = Self::default();
             reach.add_slices(space, slices);
             return reach;
@@ -51,6 +53,11 @@ impl Reach {
             next = high.checked_add(1);
         }
         stretches.extend(next.map(|next| (next, Node::NONE)));
+        Self::from_stretches(stretches)
+    }
+
+    /// From the starts of stretches, ascending from 0.
+    fn from_stretches(stretches: Vec<(u128, Node)>) -> Self {
         let live = |(_, rest): &&(u128, Node)| !rest.is_none();
         Self {
             live: stretches.iter().filter(live).count(),
@@ -140,6 +147,44 @@ impl Reach {
         self.live = (self.live + gained).saturating_sub(lost);
     }
 
+    fn is_worth_a_pass(&self, slices: &[Slice]) -> bool {
+        slices.len() >= MANY && slices.len() >= self.map.len() / MANY && are_apart(slices)
+    }
+
+    /// Changes what lies in ascending slices, in one pass over both; neighbours that become equal are one stretch.
+    fn pass(&mut self, slices: &[Slice], mut change: impl FnMut(Node, Node) -> Node) {
+        let mut stretches: Vec<(u128, Node)> =
+            Vec::with_capacity(self.map.len() + slices.len() * 2);
+        let mut push = |start: u128, rest: Node| match stretches.last() {
+            Some((_, last)) if *last == rest => {}
+            Some(_) | None => stretches.push((start, rest)),
+        };
+        let mut slices = slices.iter().copied().peekable();
+        let mut keys = std::mem::take(&mut self.map).into_iter().peekable();
+        while let Some((start, old)) = keys.next() {
+            let end = keys.peek().map_or(u128::MAX, |(next, _)| *next - 1);
+            let mut at = Some(start);
+            while let Some((from, (low, high, rest))) = at.zip(slices.peek().copied()) {
+                if low > end {
+                    break;
+                }
+                if from < low {
+                    push(from, old);
+                }
+                push(from.max(low), change(old, rest));
+                at = high.min(end).checked_add(1).filter(|next| *next <= end);
+                if high > end {
+                    break;
+                }
+                slices.next();
+            }
+            if let Some(from) = at {
+                push(from, old);
+            }
+        }
+        *self = Self::from_stretches(stretches);
+    }
+
     /// Adds flows.
     pub(crate) fn add(&mut self, space: &mut Space, low: u128, high: u128, rest: Node) {
         if !rest.is_none() {
@@ -149,6 +194,14 @@ impl Reach {
 
     /// Adds slices.
     pub(crate) fn add_slices(&mut self, space: &mut Space, slices: &[Slice]) {
+        if self.is_empty() && are_apart(slices) {
+            *self = Self::from_slices(space, slices);
+            return;
+        }
+        if self.is_worth_a_pass(slices) {
+            self.pass(slices, |old, rest| space.or(old, rest));
+            return;
+        }
         for (low, high, rest) in slices {
             self.add(space, *low, *high, *rest);
         }
@@ -200,6 +253,10 @@ impl Reach {
 
     /// Removes slices that [`Reach::peek`] found.
     pub(crate) fn remove(&mut self, space: &mut Space, slices: &[Slice]) {
+        if self.is_worth_a_pass(slices) {
+            self.pass(slices, |old, rest| space.minus(old, rest));
+            return;
+        }
         for (low, high, rest) in slices {
             self.change(*low, *high, |_, old| space.minus(old, *rest));
         }
@@ -209,9 +266,59 @@ impl Reach {
     }
 }
 
+/// Whether slices ascend and do not overlap.
+fn are_apart(slices: &[Slice]) -> bool {
+    let apart = |pair: &[Slice]| matches!(pair, [before, after] if before.1 < after.0);
+    slices.windows(2).all(apart)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_pass_gives_what_slices_one_by_one_give() {
+        let mut space = Space::default();
+        let protocols: Vec<Node> = [6u128, 17, 1]
+            .into_iter()
+            .map(|at| space.cube(vec![(Dim::Protocol, Ranges::one(at))]))
+            .collect();
+        let slices = |step: u128, width: u128, from: usize, end: u128| -> Vec<Slice> {
+            let rests = protocols.iter().cycle().skip(from);
+            let lows = (0..40u128).map(|at| at * step);
+            let mut slices: Vec<Slice> = lows
+                .zip(rests)
+                .map(|(low, rest)| (low, low + width, *rest))
+                .collect();
+            slices.last_mut().unwrap().1 = end;
+            slices
+        };
+        for (old, new) in [
+            (slices(10, 5, 0, 400), slices(7, 6, 1, 300)),
+            (slices(7, 6, 0, u128::MAX), slices(10, 2, 0, u128::MAX)),
+            (slices(3, 1, 2, 500), slices(11, 10, 2, 2000)),
+        ] {
+            for removes in [false, true] {
+                let mut whole = Reach::from_slices(&mut space, &old);
+                let mut single = whole.clone();
+                assert!(whole.is_worth_a_pass(&new));
+                if removes {
+                    whole.remove(&mut space, &new);
+                } else {
+                    whole.add_slices(&mut space, &new);
+                }
+                for slice in &new {
+                    if removes {
+                        single.remove(&mut space, &[*slice]);
+                    } else {
+                        single.add_slices(&mut space, &[*slice]);
+                    }
+                }
+                assert_eq!(whole.slices(), single.slices());
+                assert_eq!(whole.is_empty(), single.is_empty());
+            }
+        }
+    }
 
     #[test]
     fn a_hull_holds_every_client() {

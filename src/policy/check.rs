@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
+use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
 use super::clients::{Groups, groups};
 use super::fixes;
-use super::outcome::Bench;
+use super::outcome::{Bench, Known};
 use super::setting::settings;
 use super::tell::{self, Target};
 use super::{Context, Demand, Policy, Requirement, Subject, answer};
@@ -44,7 +45,7 @@ pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_
             requirements(policy, subject, context, index == 0, &mut told);
         }
         if context.fixes {
-            fixes::offer(policies, subject, context, &mut told.results);
+            fixes::offer(policies, subject, context, &mut told);
         }
         let answer = answer::answer(policies, &told.results, context.sources);
         let mut results = dialect(subject, context);
@@ -71,9 +72,39 @@ pub fn judge(policies: &[Policy], subjects: &[Subject<'_>], context: &Context<'_
 /// What judging one config gives.
 #[derive(Debug, Default)]
 pub(super) struct Told {
+    /// Only this rule is judged; every one where it is nothing.
+    pub(super) only: Option<String>,
+    /// Only outcomes are wanted, not what shows them.
+    pub(super) bare: bool,
+    /// Who was judged at each gate, by the names of policy and target; where they are known before, they are judged.
+    pub(super) groups: Vec<(String, String, Rc<Groups>)>,
     pub(super) results: Vec<Finding>,
-    assumptions: Vec<String>,
-    notes: Vec<String>,
+    pub(super) assumptions: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Told {
+    fn groups_of(
+        &mut self,
+        policy: &Policy,
+        target: &str,
+        find: impl FnOnce() -> Groups,
+    ) -> Rc<Groups> {
+        let known =
+            |(id, name, _): &&(String, String, Rc<Groups>)| *id == policy.id && *name == target;
+        if let Some((.., groups)) = self.groups.iter().find(known) {
+            return Rc::clone(groups);
+        }
+        let groups = Rc::new(find());
+        self.groups
+            .push((policy.id.clone(), target.to_owned(), Rc::clone(&groups)));
+        groups
+    }
+
+    fn wants(&self, policy: &Policy, requirement: &Requirement) -> bool {
+        let only = self.only.as_ref();
+        only.is_none_or(|only| policy.rule(requirement) == *only)
+    }
 }
 
 /// The requirements of one policy at one config.
@@ -113,9 +144,8 @@ pub(super) fn requirements(
         gate: None,
     };
     for requirement in &policy.requirements {
-        if let Demand::Advice = requirement.demand
-            && !with_advice
-        {
+        let unwanted = matches!(requirement.demand, Demand::Advice) && !with_advice;
+        if unwanted || !told.wants(policy, requirement) {
             continue;
         }
         let teller = tell::Teller {
@@ -215,13 +245,23 @@ fn at_gate(
     context: &Context<'_>,
     told: &mut Told,
 ) {
+    let concerned = |requirement: &&Requirement| {
+        !matches!(requirement.demand, Demand::Setting(_) | Demand::Advice)
+            && told.wants(policy, requirement)
+    };
+    let concerned: Vec<&Requirement> = policy.requirements.iter().filter(concerned).collect();
+    if concerned.is_empty() {
+        return;
+    }
     let mut evaluator = Evaluator::new(gate);
-    let groups = groups(policy, gate, &mut evaluator, context);
-    assumptions(policy, target, gate, &groups, told);
-    for requirement in &policy.requirements {
-        if matches!(requirement.demand, Demand::Setting(_) | Demand::Advice) {
-            continue;
-        }
+    let groups = told.groups_of(policy, &target.name, || {
+        groups(policy, gate, &mut evaluator, context)
+    });
+    if !told.bare {
+        assumptions(policy, target, gate, &groups, told);
+    }
+    let mut known = Known::default();
+    for requirement in concerned {
         let teller = tell::Teller {
             policy,
             requirement,
@@ -240,6 +280,7 @@ fn at_gate(
                 evaluator: &mut evaluator,
                 received,
                 group,
+                known: &mut known,
             };
             if let Some(outcome) = bench.outcome(requirement) {
                 outcomes.push((group, outcome));
@@ -247,6 +288,8 @@ fn at_gate(
         }
         let finding = if outcomes.is_empty() {
             teller.not_applicable(OTHER_LAYER)
+        } else if told.bare {
+            teller.bare(&outcomes)
         } else {
             teller.verdict(&mut evaluator, &groups, outcomes)
         };

@@ -3,7 +3,10 @@
 //! A kind offers edits; each is applied in memory, the text read and judged again. It is offered only where the
 //! requirement then passes (or is as good as its alternatives allow) and no other result got worse.
 
+use std::rc::Rc;
+
 use super::check::{Told, requirements};
+use super::clients::Groups;
 use super::syntax::Destination;
 use super::{Context, Demand, Policy, Requirement, Subject, ask};
 use crate::config::{Blocked, Edit, Fix, Input};
@@ -21,9 +24,17 @@ pub(super) fn offer(
     policies: &[Policy],
     subject: &Subject<'_>,
     context: &Context<'_>,
-    results: &mut [Finding],
+    told: &mut Told,
 ) {
-    let before: Vec<(String, String, Outcome)> = results.iter().map(key).collect();
+    let results = &mut told.results;
+    let mut trials = Trials {
+        policies,
+        subject,
+        context,
+        before: results.iter().map(key).collect(),
+        groups: &told.groups,
+        known: Vec::new(),
+    };
     let mut offers: Vec<Vec<Proved>> = vec![Vec::new(); results.len()];
     for (at, finding) in results.iter().enumerate() {
         if !matches!(finding.outcome, Outcome::Fail | Outcome::Degraded) {
@@ -40,10 +51,10 @@ pub(super) fn offer(
                 if tried > MOST_TRIED || own.len() >= MOST_OFFERED {
                     break;
                 }
-                if own.iter().any(|known| known.offer.title == fix.title) {
+                if own.iter().any(|known| says_the_same(&known.offer, &fix)) {
                     continue;
                 }
-                let mended = mended(policies, subject, context, &before, &fix);
+                let mended = trials.mended(at, &fix);
                 if mended.contains(&at) {
                     own.push(Proved {
                         offer: offer_of(fix),
@@ -64,6 +75,15 @@ pub(super) fn offer(
 struct Proved {
     offer: FixOffer,
     mended: Vec<usize>,
+}
+
+/// Whether a candidate is one that was proved already, or another insertion where one was proved to suffice.
+fn says_the_same(proved: &FixOffer, fix: &Fix) -> bool {
+    let again = match (proved.edits.as_slice(), fix.edits.as_slice()) {
+        ([(place, _)], [edit]) => place.start == place.end && edit.span == *place,
+        _ => false,
+    };
+    again || proved.title == fix.title
 }
 
 fn offer_of(fix: Fix) -> FixOffer {
@@ -142,56 +162,87 @@ fn found<'p>(policies: &'p [Policy], rule: &str) -> Option<(&'p Policy, &'p Requ
     })
 }
 
-/// The findings that the changed text mends; none where it makes another one worse.
-fn mended(
-    policies: &[Policy],
-    subject: &Subject<'_>,
-    context: &Context<'_>,
-    before: &[(String, String, Outcome)],
-    fix: &Fix,
-) -> Vec<usize> {
-    let Some(bytes) = applied(subject.input.bytes, subject.input, &fix.edits) else {
-        return Vec::new();
-    };
-    let input = Input {
-        bytes: &bytes,
-        ..subject.input
-    };
-    let reading = (subject.kind.read)(&input, context.files, context.facts);
-    let changed = Subject {
-        input,
-        reading: &reading,
-        ..*subject
-    };
-    let quiet = Context {
-        fixes: false,
-        ..*context
-    };
-    let mut told = Told::default();
-    for policy in policies {
-        requirements(policy, &changed, &quiet, true, &mut told);
+/// Candidates that were tried, each at most once as a whole.
+struct Trials<'a> {
+    policies: &'a [Policy],
+    subject: &'a Subject<'a>,
+    context: &'a Context<'a>,
+    /// Every result as it stands: rule, target, outcome.
+    before: Vec<(String, String, Outcome)>,
+    /// Who was judged: a change of the text that only changes who is judged mends nothing.
+    groups: &'a [(String, String, Rc<Groups>)],
+    /// What edits mend.
+    known: Vec<(Vec<Edit>, Vec<usize>)>,
+}
+
+impl Trials<'_> {
+    /// The findings that the changed text mends, if the one at `at` is among them; none where it makes another one
+    /// worse.
+    fn mended(&mut self, at: usize, fix: &Fix) -> Vec<usize> {
+        if let Some((_, mended)) = self.known.iter().find(|(edits, _)| *edits == fix.edits) {
+            return mended.clone();
+        }
+        let Some(bytes) = applied(self.subject.input.bytes, self.subject.input, &fix.edits) else {
+            return Vec::new();
+        };
+        let input = Input {
+            bytes: &bytes,
+            ..self.subject.input
+        };
+        let reading = (self.subject.kind.read)(&input, self.context.files, self.context.facts);
+        let changed = Subject {
+            input,
+            reading: &reading,
+            ..*self.subject
+        };
+        // Most candidates do not help: the finding itself is looked at before all the others.
+        let own = self.before.get(at).map(|(rule, ..)| rule.clone());
+        let after = self.after(&changed, own);
+        let pair = self.before.get(at).zip(after.get(at));
+        if !pair.is_some_and(|((.., before), after)| is_better(*before, *after)) {
+            return Vec::new();
+        }
+        let after = self.after(&changed, None);
+        let pairs = || self.before.iter().map(|(.., outcome)| *outcome).zip(&after);
+        let mended = if pairs().any(|(before, after)| after.is_none_or(|after| after > before)) {
+            Vec::new()
+        } else {
+            let better = pairs().enumerate();
+            let better = better.filter(|(_, (before, after))| is_better(*before, **after));
+            better.map(|(index, _)| index).collect()
+        };
+        self.known.push((fix.edits.clone(), mended.clone()));
+        mended
     }
-    let after: Vec<Option<Outcome>> = before
-        .iter()
-        .map(|(rule, target, _)| {
+
+    /// What becomes of the results with a changed text; of one rule's where it is named.
+    fn after(&self, changed: &Subject<'_>, only: Option<String>) -> Vec<Option<Outcome>> {
+        let quiet = Context {
+            fixes: false,
+            ..*self.context
+        };
+        let mut told = Told {
+            only,
+            bare: true,
+            groups: self.groups.to_vec(),
+            ..Told::default()
+        };
+        for policy in self.policies {
+            requirements(policy, changed, &quiet, true, &mut told);
+        }
+        let after = |(rule, target, _): &(String, String, Outcome)| {
             let mut results = told.results.iter();
             results
                 .find(|result| result.rule == *rule && result.target == *target)
                 .map(|result| result.outcome)
-        })
-        .collect();
-    let pairs = || before.iter().map(|(_, _, outcome)| outcome).zip(&after);
-    if pairs().any(|(before, after)| after.is_none_or(|after| after > *before)) {
-        return Vec::new();
+        };
+        self.before.iter().map(after).collect()
     }
-    let better = |(before, after): (&Outcome, &Option<Outcome>)| {
-        after.is_some_and(|after| after < *before && after <= Outcome::Degraded)
-    };
-    pairs()
-        .enumerate()
-        .filter(|(_, pair)| better(*pair))
-        .map(|(index, _)| index)
-        .collect()
+}
+
+/// Whether a result is mended, as far as its alternatives allow.
+fn is_better(before: Outcome, after: Option<Outcome>) -> bool {
+    after.is_some_and(|after| after < before && after <= Outcome::Degraded)
 }
 
 /// The text with the edits; `None` where they overlap or lie outside of it.

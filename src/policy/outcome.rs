@@ -4,6 +4,8 @@
 //! a pair is covered where every port and all three packets of the conversation get through. Precedence: fail,
 //! undecided, degraded, pass.
 
+use std::rc::Rc;
+
 use super::ask::{self, Ask, Weight};
 use super::clients::Group;
 use super::judged::{Judged, judged, judged_within};
@@ -37,7 +39,7 @@ pub(super) struct Problem {
     /// What was asked.
     pub(super) ask: Ask,
     /// What came of it.
-    pub(super) judged: Judged,
+    pub(super) judged: Rc<Judged>,
     /// The flows.
     pub(super) flows: Flows,
 }
@@ -64,7 +66,13 @@ pub(super) struct Bench<'a, 'g> {
     /// The gate of what the same machine receives, where it is one of its own.
     pub(super) received: Option<&'g Gate>,
     pub(super) group: &'a Group,
+    /// What was asked before.
+    pub(super) known: &'a mut Known,
 }
+
+/// Questions that were put to a gate and what came of them: requirements often share one.
+#[derive(Debug, Default)]
+pub(super) struct Known(Vec<(Option<Flows>, Rc<Judged>)>);
 
 impl Bench<'_, '_> {
     /// The outcome; `None` where the gate is not concerned.
@@ -93,13 +101,20 @@ impl Bench<'_, '_> {
         }
     }
 
-    fn ask(&mut self, ask: Ask, within: Option<Flows>) -> (Ask, Judged) {
+    fn ask(&mut self, ask: Ask, within: Option<Flows>) -> (Ask, Rc<Judged>) {
         let ask = ask::with_familiar(ask, &self.policy.familiar);
         let question = self.group.asks(&ask.question, self.gate.layer);
-        let judged = match within {
+        let known = |(flows, judged): &&(Option<Flows>, Rc<Judged>)| {
+            *flows == within && judged.question == question
+        };
+        if let Some((_, judged)) = self.known.0.iter().find(known) {
+            return (ask, Rc::clone(judged));
+        }
+        let judged = Rc::new(match within {
             None => judged(self.evaluator, question),
             Some(within) => judged_within(self.evaluator, question, within),
-        };
+        });
+        self.known.0.push((within, Rc::clone(&judged)));
         (ask, judged)
     }
 
@@ -284,7 +299,8 @@ impl Bench<'_, '_> {
         let (local, asks): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(|ask| {
             ask.question.destination_is_local == Some(true) && self.received.is_some()
         });
-        let asked: Vec<(Ask, Judged)> = asks.into_iter().map(|ask| self.ask(ask, left)).collect();
+        let asked: Vec<(Ask, Rc<Judged>)> =
+            asks.into_iter().map(|ask| self.ask(ask, left)).collect();
         let (received, doubted) = self.received(&local);
         let evaluator = &mut *self.evaluator;
         let none = evaluator.flows(&[(Dim::Source, Ranges::empty())]);
@@ -294,7 +310,7 @@ impl Bench<'_, '_> {
         let doubted = evaluator.flows(&[(Dim::Source, doubted)]);
         for local in [false, true] {
             let (mut pairs, mut bad, mut unknown) = (none, none, none);
-            let here = |(ask, _): &&(Ask, Judged)| {
+            let here = |(ask, _): &&(Ask, Rc<Judged>)| {
                 (ask.question.destination_is_local == Some(true)) == local
             };
             for (_, judged) in asked.iter().filter(here) {
@@ -522,7 +538,7 @@ const PAIR: [Dim; 2] = [Dim::Source, Dim::Destination];
 /// One alternative's round; sets are over the keys.
 struct Round {
     alternative: usize,
-    asked: Vec<(Ask, Judged)>,
+    asked: Vec<(Ask, Rc<Judged>)>,
     all: Flows,
     certain: Flows,
     /// Covered, and perhaps by a former alternative already.

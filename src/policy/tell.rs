@@ -168,6 +168,11 @@ impl Teller<'_> {
         finding
     }
 
+    /// The outcome of flows and nothing else.
+    pub(super) fn bare(&self, outcomes: &[(&Group, GroupOutcome)]) -> Finding {
+        self.blank(worst(outcomes), String::new())
+    }
+
     /// The outcome of flows.
     pub(super) fn verdict(
         &self,
@@ -175,11 +180,7 @@ impl Teller<'_> {
         groups: &Groups,
         outcomes: Vec<(&Group, GroupOutcome)>,
     ) -> Finding {
-        let worst = outcomes
-            .iter()
-            .map(|(_, result)| result.outcome)
-            .max()
-            .unwrap_or(Outcome::NotApplicable);
+        let worst = worst(&outcomes);
         let clients = Clients {
             declared: groups.declared.clone(),
             groups: outcomes
@@ -586,6 +587,12 @@ impl Teller<'_> {
         finding.fingerprint =
             fingerprint(&finding.rule, &finding.target, place, self.context.sources);
     }
+}
+
+/// The outcome for all groups together.
+fn worst(outcomes: &[(&Group, GroupOutcome)]) -> Outcome {
+    let outcomes = outcomes.iter().map(|(_, result)| result.outcome);
+    outcomes.max().unwrap_or(Outcome::NotApplicable)
 }
 
 /// From rule, target and the deciding line's text without its spacing; never from line numbers.
