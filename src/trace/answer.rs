@@ -23,12 +23,12 @@ pub struct Answer {
     pub gate: Option<String>,
     /// Whether it passes.
     pub verdict: Certainty,
-    /// How, in the layer's words; none where it is undecided.
+    /// How, in the layer's words; none where it is undecided, or where it is certain that it does not pass and not how.
     pub effect: Option<&'static str>,
     /// The packet's addresses after NAT, where it passes a packet filter.
     #[serde(rename = "final")]
     pub arrives: Option<FinalAddresses>,
-    /// The line that decided.
+    /// The line that decided; none where the effect is.
     pub line: Option<u32>,
     /// The way.
     pub steps: Vec<AnswerStep>,
@@ -230,28 +230,27 @@ fn asked(sources: &Sources, gate: &Gate, request: &Request, question: &Question)
         id: request.id().clone(),
         gate: Some(gate.name.clone()),
         verdict: certainty,
-        effect: part
-            .filter(|_| certainty != Certainty::Undecided)
-            .map(|part| effect_word(gate.layer, part.effect)),
+        effect: part.map(|part| effect_word(gate.layer, part.effect)),
         arrives,
-        line: part
-            .filter(|_| certainty != Certainty::Undecided)
-            .and_then(|part| line_of(place(part, &verdict))),
+        line: part.and_then(|part| line_of(place(part, &verdict))),
         steps,
         reasons,
     }
 }
 
-/// The part that stands for a certain answer.
+/// The part that stands for a certain answer; none where ways that are all denied end in different ways.
 fn deciding(verdict: &Verdict, certainty: Certainty) -> Option<&Part> {
-    verdict
+    let mut ends = verdict
         .parts
         .iter()
-        .find(|part| match (certainty, part.effect) {
+        .filter(|part| match (certainty, part.effect) {
             (Certainty::Allowed, Effect::Allow) => part.decider == Decider::Arrived,
             (Certainty::Denied, Effect::Deny(_)) => true,
             (Certainty::Allowed | Certainty::Denied | Certainty::Undecided, _) => false,
-        })
+        });
+    let first = ends.next()?;
+    let alike = ends.all(|other| other.effect == first.effect);
+    (certainty == Certainty::Allowed || alike).then_some(first)
 }
 
 /// Where the decision is written: the deciding rule or policy; for what passed every stage, the last rule that let it pass.

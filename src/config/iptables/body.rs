@@ -48,6 +48,7 @@ pub(super) fn rule<'a>(book: &mut Book<'a>, place: Place<'_, 'a>, line: RuleLine
         current: Current::Nothing,
         loaded: Vec::new(),
         seen: 0,
+        taken: 0,
         inbound: true,
         opaque: None,
         target: None,
@@ -92,6 +93,8 @@ pub(super) struct Body<'b, 'p, 'a> {
     loaded: Vec<Match>,
     /// Options that may stand only once: bits.
     seen: u8,
+    /// Options of the matches that were named last, of which each stands once.
+    pub(super) taken: u32,
     /// `--dir` of the policy match.
     pub(super) inbound: bool,
     pub(super) opaque: Option<Opaque>,
@@ -201,6 +204,13 @@ impl<'a> Body<'_, '_, 'a> {
         }
         if self.current == Current::Target && !self.implied(&word) {
             self.negated = None;
+            if self
+                .options
+                .iter()
+                .any(|known| !known.quoted && known.text == word.text)
+            {
+                self.refuse(&word, "a target takes the option once");
+            }
             self.options.push(word);
             self.arguments();
             return;
@@ -572,6 +582,7 @@ impl<'a> Body<'_, '_, 'a> {
         if module == Match::Multiport {
             self.seen &= !PORTS;
         }
+        self.taken &= !module.all_once();
         self.loaded.push(module);
         self.current = Current::Match(module);
     }

@@ -24,6 +24,11 @@ impl<'a> Body<'_, '_, 'a> {
         if !module.knows(&option.text) {
             return false;
         }
+        let once = module.once(&option.text);
+        if self.taken & once != 0 {
+            self.refuse(option, "one match takes the option, or one like it, once");
+        }
+        self.taken |= once;
         let mut negated = self.take_negation();
         if let Some(guard) = self.without_argument(&option.text, option) {
             self.guards.push(guard.negated_if(negated));

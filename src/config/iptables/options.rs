@@ -232,4 +232,65 @@ impl Match {
             Self::Opaque | Self::Foreign => false,
         }
     }
+
+    /// What an instance of the match takes once, as a bit of all matches': an option, or options of which one excludes
+    /// the others (`xtables_option_parse` in libxtables, `tcp_parse` in libxt_tcp.c).
+    pub(super) fn once(self, option: &[u8]) -> u32 {
+        let at = match option {
+            b"--dport" | b"--destination-port" => 0,
+            b"--sport" | b"--source-port" => 1,
+            b"--tcp-flags" | b"--syn" => 2,
+            b"--tcp-option" => 3,
+            b"--icmp-type" | b"--icmpv6-type" | b"--icmp6-type" => 4,
+            b"--state" => 5,
+            b"--ctstate" => 6,
+            b"--ctdir" => 7,
+            b"--ctstatus" => 8,
+            b"--ctproto" => 9,
+            b"--src-type" => 10,
+            b"--dst-type" => 11,
+            b"--mark" if self == Self::Mark => 12,
+            b"--mark" => 13,
+            b"--src-range" => 14,
+            b"--dst-range" => 15,
+            b"--mac-source" => 16,
+            b"--uid-owner" => 17,
+            b"--gid-owner" => 18,
+            b"--socket-exists" => 19,
+            b"--length" => 20,
+            b"--ttl-eq" | b"--ttl-lt" | b"--ttl-gt" | b"--ttl" => 21,
+            b"--hl-eq" | b"--hl-lt" | b"--hl-gt" => 22,
+            b"--tos" => 23,
+            b"--dscp" | b"--dscp-class" => 24,
+            b"--mss" => 25,
+            b"--pkt-type" => 26,
+            b"--comment" => 27,
+            _ => return 0,
+        };
+        1 << at
+    }
+
+    /// The bits of everything that an instance takes once.
+    pub(super) fn all_once(self) -> u32 {
+        match self {
+            Self::Tcp | Self::Udp | Self::Sctp => 0b1111,
+            Self::Icmp | Self::Icmp6 => 1 << 4,
+            Self::State => 1 << 5,
+            Self::Conntrack => 0b1111 << 6,
+            Self::Addrtype => 0b11 << 10,
+            Self::Mark => 1 << 12,
+            Self::Connmark => 1 << 13,
+            Self::Iprange => 0b11 << 14,
+            Self::Mac => 1 << 16,
+            Self::Owner => 0b111 << 17,
+            Self::Length => 1 << 20,
+            Self::Ttl => 0b11 << 21,
+            Self::Tos => 1 << 23,
+            Self::Dscp => 1 << 24,
+            Self::Tcpmss => 1 << 25,
+            Self::Pkttype => 1 << 26,
+            Self::Comment => 1 << 27,
+            Self::Multiport | Self::Set | Self::Policy | Self::Opaque | Self::Foreign => 0,
+        }
+    }
 }

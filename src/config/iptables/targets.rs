@@ -97,6 +97,7 @@ pub(super) fn step(body: &mut Body<'_, '_, '_>) -> Step {
     if body.goto {
         return undeclared(body, &target);
     }
+    one_change(body, name);
     match name {
         b"ACCEPT" => Step::Decide(Effect::Allow),
         b"DROP" => {
@@ -127,6 +128,32 @@ pub(super) fn step(body: &mut Body<'_, '_, '_>) -> Step {
             Some((_, code, text)) => obscure(body, &target, code, text),
             None => undeclared(body, &target),
         },
+    }
+}
+
+/// Of the changes that such a target makes, one excludes the others (`xtables_option_parse` in libxtables).
+fn one_change(body: &mut Body<'_, '_, '_>, target: &[u8]) {
+    if !matches!(
+        target,
+        b"MARK" | b"CONNMARK" | b"TOS" | b"DSCP" | b"TTL" | b"HL"
+    ) {
+        return;
+    }
+    const CHANGES: [&[u8]; 8] = [
+        b"--set-",
+        b"--and-",
+        b"--or-",
+        b"--xor-",
+        b"--save-",
+        b"--restore-",
+        b"--ttl-",
+        b"--hl-",
+    ];
+    let is_change =
+        |word: &&Word<'_>| !word.quoted && CHANGES.iter().any(|way| word.text.starts_with(way));
+    let second = body.options.iter().filter(is_change).nth(1).cloned();
+    if let Some(word) = second {
+        body.refuse(&word, "the target makes one change");
     }
 }
 
