@@ -593,13 +593,15 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the machine's own addresses may be where they are not known: a few sets stand for all.
+    const OWN: [&'static [u128]; 7] = [&[], &[1], &[10], &[0, 11, 50], &[2, 3], &[4, 12], &[5, 13]];
+
     fn own(&mut self) -> Result<Vec<u128>, Need> {
         if let Some(own) = &self.gate.own_addresses {
             return Ok((0..64).filter(|value| own.contains(*value)).collect());
         }
-        let some: [&[u128]; 7] = [&[], &[1], &[10], &[0, 11, 50], &[2, 3], &[4, 12], &[5, 13]];
-        let at = self.world("own".to_owned(), some.len())?;
-        Ok(some[at].to_vec())
+        let at = self.world("own".to_owned(), Self::OWN.len())?;
+        Ok(Self::OWN[at].to_vec())
     }
 
     fn is_own(&mut self, value: u128) -> Result<bool, Need> {
@@ -613,6 +615,7 @@ impl<'a> Walk<'a> {
         }
         if self.gate.own_addresses.is_none() {
             self.asked("own");
+            self.may_be_inexact |= !Self::OWN.iter().any(|own| own.contains(&value));
         }
         Ok(self.own()?.contains(&value))
     }
@@ -760,13 +763,11 @@ impl<'a> Walk<'a> {
                 self.values.insert(dim, current);
             }
             Value::Own(_) => {
-                let own = self.own()?;
-                if own.is_empty() {
-                    self.constant(dim, gatelint::model::address([127, 0, 0, 1].into()));
-                } else {
-                    let at = self.branch(Chooser::Fact, own.len())?;
-                    self.chosen(dim, own[at]);
-                }
+                // What the machine sends itself is redirected to its loopback address.
+                let mut own = self.own()?;
+                own.extend([1, gatelint::model::address([127, 0, 0, 1].into())]);
+                let at = self.branch(Chooser::Fact, own.len())?;
+                self.chosen(dim, own[at]);
             }
             Value::Unknown(_) => {
                 // A few values stand for all, so a test of others looks decided here.
