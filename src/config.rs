@@ -12,6 +12,7 @@ use crate::model::{Gate, Question, Ranges, Resource};
 use crate::source::{FileId, Span, Spanned};
 
 mod adguard_home;
+mod apache;
 mod bind;
 mod coredns;
 mod csp;
@@ -48,6 +49,7 @@ pub const KINDS: &[&Kind] = &[
     &csp::KIND,
     &html::KIND,
     &nginx::KIND,
+    &apache::KIND,
     &hosting::KIND,
     &javascript::KIND,
 ];

@@ -223,9 +223,13 @@ impl Finder<'_> {
     fn walk(&mut self, folder: &Path, gitignore: bool) {
         let walk = WalkBuilder::new(folder)
             .standard_filters(gitignore)
-            .hidden(true)
+            .hidden(false)
             .sort_by_file_path(Path::cmp)
-            .filter_entry(|entry| !NO_FILES.iter().any(|path| entry.path() == Path::new(path)))
+            .filter_entry(|entry| {
+                let name = entry.file_name().to_string_lossy();
+                let is_hidden = entry.depth() > 0 && name.starts_with('.') && name != ".htaccess";
+                !is_hidden && !NO_FILES.iter().any(|path| entry.path() == Path::new(path))
+            })
             .build();
         for entry in walk {
             let entry = match entry {

@@ -12,6 +12,7 @@ use crate::source::Spanned;
 
 mod advise;
 mod allow;
+mod carrier;
 mod diagnostics;
 mod duties;
 mod fix;
@@ -25,14 +26,17 @@ mod reach;
 mod source;
 mod stages;
 mod syntax;
+mod table;
 mod text;
 mod tokens;
 
+pub(in crate::config) use carrier::{distinct, fix_gate, quotes_configs, refused};
 pub(in crate::config) use diagnostics::DIAGNOSTICS;
 pub(in crate::config) use fix::fix as fix_pages;
 pub(in crate::config) use literal::{doubled, escaped};
 pub(in crate::config) use parse::{is_space, parse_policies, unread};
 pub(in crate::config) use syntax::{Delivery, Disposition, Policy};
+pub(in crate::config) use table::{Change, Doubt, Table, disposition};
 pub(in crate::config) use text::{Quoting, Text};
 
 pub(crate) const KIND: Kind = Kind {

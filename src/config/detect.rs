@@ -20,7 +20,7 @@ pub enum Detected {
 }
 
 /// Names that users may write for a kind.
-const OTHER_NAMES: [(&str, &str); 14] = [
+const OTHER_NAMES: [(&str, &str); 16] = [
     ("ip6tables", "iptables"),
     ("iptables-save", "iptables"),
     ("ufw", "iptables"),
@@ -35,6 +35,8 @@ const OTHER_NAMES: [(&str, &str); 14] = [
     ("bind9", "bind"),
     ("content-security-policy", "csp"),
     ("htm", "html"),
+    ("httpd", "apache"),
+    ("htaccess", "apache"),
 ];
 
 /// The kind that a user names.

@@ -146,6 +146,16 @@ pub(in crate::config) const DIAGNOSTICS: &[Diagnostic] = &[
          Repeat the policy's `add_header` in the block, or include one file with all headers in both places.",
     ),
     diagnostic(
+        "csp/broken-carrier",
+        Level::Error,
+        "The file that sets the policy is refused by the program that reads it",
+        "A server that cannot parse its config does not start, or answers every page with an error; a host or a tool for \
+         infrastructure refuses to deploy it. The policy then reaches no page in the way that the file says. What could \
+         be read of the rest is judged all the same, so that one run shows every mistake.\n\n\
+         Correct the place that is marked; the program's own check (`apachectl configtest`, `caddy validate`, `haproxy -c`, \
+         `terraform validate`) shows whether that was all.",
+    ),
+    diagnostic(
         "csp/trusted-types",
         Level::Warning,
         "Plain strings are refused where scripts and workers are loaded",

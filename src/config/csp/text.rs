@@ -58,6 +58,11 @@ impl Text {
         }
     }
 
+    /// No text yet, in the same quotes of the same file.
+    pub(in crate::config) fn emptied(&self) -> Self {
+        Self::new(self.file, self.quoting)
+    }
+
     /// As it reached the browser: what looks like a template's placeholder is none.
     #[must_use]
     pub(in crate::config) fn sent(mut self, is_final: bool) -> Self {
@@ -86,6 +91,22 @@ impl Text {
             raw_len: raw.end.saturating_sub(raw.start),
         });
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Appends one byte that is written as `raw` in the file; bytes that stand there as they are share a piece.
+    pub(in crate::config) fn push_byte(&mut self, byte: u8, raw: Range<usize>) {
+        match self.pieces.last_mut() {
+            Some(last)
+                if last.len == last.raw_len
+                    && last.raw_start + last.raw_len == raw.start
+                    && raw.len() == 1 =>
+            {
+                last.len += 1;
+                last.raw_len += 1;
+                self.bytes.push(byte);
+            }
+            Some(_) | None => self.push(&[byte], raw),
+        }
     }
 
     /// The text as the browser sees it.
