@@ -14,6 +14,7 @@ use crate::source::{FileId, Span, Spanned};
 mod adguard_home;
 mod apache;
 mod bind;
+mod caddy;
 mod coredns;
 mod csp;
 mod detect;
@@ -29,6 +30,7 @@ mod recursor;
 mod resolv_conf;
 mod resolved;
 mod squid;
+mod toml;
 mod unbound;
 
 pub use detect::{Detected, detect, kind_called, template_marker};
@@ -50,6 +52,7 @@ pub const KINDS: &[&Kind] = &[
     &html::KIND,
     &nginx::KIND,
     &apache::KIND,
+    &caddy::KIND,
     &hosting::KIND,
     &javascript::KIND,
 ];

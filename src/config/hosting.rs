@@ -1,14 +1,16 @@
 //! In: a config of a web host or CDN (`vercel.json`, `firebase.json`, `staticwebapp.config.json`, Amplify's
-//! `customHttp.yml`, `_headers`, `CloudFormation`, Traefik), or a HAR. Out: a gate for every rule that sets a policy.
+//! `customHttp.yml`, `_headers`, `netlify.toml`, `CloudFormation`, Traefik), or a HAR. Out: a gate for every rule that sets a policy.
 //!
 //! Where several rules match a page, hosts differ in which one wins, so each rule is judged as the one that does; only
-//! in `_headers` all of them count together. What is put together by the host (`!Sub`, `!Join`) is a hole.
+//! in `_headers` and `netlify.toml` all of them count together. What is put together by the host (`!Sub`, `!Join`) is a hole.
 
 use super::csp::{self, Document};
 use super::{Blocked, Claim, Facts, Files, Fix, Input, Kind, Reading};
 use crate::model::Layer;
+use crate::source::Spanned;
 
 mod lines;
+mod netlify;
 mod tree;
 
 pub(crate) const KIND: Kind = Kind {
@@ -22,7 +24,8 @@ pub(crate) const KIND: Kind = Kind {
 };
 
 /// Files that set response headers, by name.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
+    "netlify.toml",
     "vercel.json",
     "now.json",
     "firebase.json",
@@ -63,14 +66,22 @@ fn claims(path: &str, bytes: &[u8]) -> Claim {
 }
 
 fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
-    let documents = documents(input);
+    let (documents, broken) = documents(input);
     let mut reading = csp::reading(&documents, facts);
+    let refused = broken.map(|broken| csp::refused("Netlify", &broken));
+    reading.findings.extend(refused);
+    let name = name(input);
     if documents.is_empty() {
         reading.not_judged = Some(
             "no policy of it could be read (`curl -sI URL | gatelint check - --kind csp` judges the answer)"
                 .to_owned(),
         );
-    } else if documents.len() > 1 && !is_line_based(input) {
+    } else if name == "netlify.toml" {
+        reading.assumptions.push(
+            "no `_headers` file and no function of the site sets a policy (`curl -sI URL | gatelint check - --kind csp` judges the answer)"
+                .to_owned(),
+        );
+    } else if documents.len() > 1 && name != "_headers" {
         reading.assumptions.push(
             "each rule is judged as if it were the one that sets the header of its pages"
                 .to_owned(),
@@ -79,18 +90,19 @@ fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
     reading
 }
 
-fn is_line_based(input: &Input<'_>) -> bool {
-    input.path.rsplit('/').next() == Some("_headers")
+fn name<'a>(input: &Input<'a>) -> &'a str {
+    input.path.rsplit('/').next().unwrap_or(input.path)
 }
 
-fn documents(input: &Input<'_>) -> Vec<Document> {
-    if is_line_based(input) {
-        lines::documents(input.file, input.bytes)
-    } else {
-        tree::documents(input.file, input.bytes)
+/// The pages, and where the host stops reading.
+fn documents(input: &Input<'_>) -> (Vec<Document>, Option<Spanned<String>>) {
+    match name(input) {
+        "_headers" => (lines::documents(input.file, input.bytes), None),
+        "netlify.toml" => netlify::documents(input.file, input.bytes),
+        _ => (tree::documents(input.file, input.bytes), None),
     }
 }
 
 fn fix(input: &Input<'_>, _reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {
-    csp::fix_pages(&documents(input), blocked)
+    csp::fix_pages(&documents(input).0, blocked)
 }

@@ -11,7 +11,6 @@ mod fix;
 mod lists;
 mod lower;
 mod parse;
-mod syntax;
 
 pub(crate) const KIND: Kind = Kind {
     name: "pihole",

@@ -73,6 +73,7 @@ pub(super) fn written(quoting: Quoting, text: &str) -> Option<String> {
         Quoting::Escaped => (!text.contains(['"', '\\', '`', '$'])).then(|| text.to_owned()),
         Quoting::Backslashed => (!text.contains(['\\', '$'])).then(|| text.replace('\'', "\\'")),
         Quoting::Doubled => Some(text.replace('\'', "''")),
+        Quoting::Literal => (!text.contains('\'')).then(|| text.to_owned()),
         Quoting::Unquoted => {
             let needs_quotes = |c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '>' | '=');
             (!text.contains(needs_quotes)).then(|| text.to_owned())

@@ -23,7 +23,7 @@ pub(in crate::config) fn parse_policies(
     disposition: Disposition,
 ) -> Vec<Policy> {
     let holes = if text.is_final() {
-        Holes(Vec::new())
+        Holes(text.holes().to_vec())
     } else {
         Holes::find(text.bytes())
     };

@@ -16,6 +16,7 @@ pub(in crate::config) struct Text {
     pieces: Vec<Piece>,
     quoting: Quoting,
     is_final: bool,
+    holes: Vec<Range<usize>>,
 }
 
 /// What stands around the text in the file, so that an edit can be written in the same form.
@@ -35,6 +36,8 @@ pub(in crate::config) enum Quoting {
     Backslashed,
     /// A string in single quotes, in which a single quote is written twice.
     Doubled,
+    /// A string in single quotes, in which no single quote can stand.
+    Literal,
 }
 
 /// Bytes of the text that stand together in the file.
@@ -55,6 +58,7 @@ impl Text {
             pieces: Vec::new(),
             quoting,
             is_final: false,
+            holes: Vec::new(),
         }
     }
 
@@ -107,6 +111,18 @@ impl Text {
             }
             Some(_) | None => self.push(&[byte], raw),
         }
+    }
+
+    /// Appends a place that another program fills, as it is written.
+    pub(in crate::config) fn push_hole(&mut self, written: &[u8], raw: Range<usize>) {
+        let start = self.bytes.len();
+        self.push(written, raw);
+        self.holes.push(start..self.bytes.len());
+    }
+
+    /// The places that another program fills, in order, as the carrier knows them.
+    pub(in crate::config) fn holes(&self) -> &[Range<usize>] {
+        &self.holes
     }
 
     /// The text as the browser sees it.

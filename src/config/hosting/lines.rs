@@ -8,9 +8,12 @@ use crate::config::csp::{
 };
 use crate::source::FileId;
 
-struct Rule {
-    path: String,
-    policies: Vec<Policy>,
+/// What a host adds to the pages of a path.
+pub(super) struct Rule {
+    /// The path, which may end in a star or hold placeholders.
+    pub(super) path: String,
+    /// The policies.
+    pub(super) policies: Vec<Policy>,
 }
 
 /// The pages of a file.
@@ -50,6 +53,11 @@ pub(super) fn documents(file: FileId, bytes: &[u8]) -> Vec<Document> {
         let policies = parse_policies(&text, Delivery::Header, disposition);
         rule.policies.extend(policies);
     }
+    pages(&rules)
+}
+
+/// A page for every path; all rules whose paths match it count.
+pub(super) fn pages(rules: &[Rule]) -> Vec<Document> {
     let setting = || rules.iter().filter(|rule| !rule.policies.is_empty());
     let mut found: Vec<Document> = Vec::new();
     for rule in setting() {

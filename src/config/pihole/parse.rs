@@ -5,7 +5,7 @@
 
 use super::super::Input;
 use super::super::dns::HostEntry;
-use super::syntax;
+use super::super::toml;
 use crate::source::{Span, Spanned};
 use crate::yaml::{Node, Yaml};
 
@@ -51,7 +51,7 @@ pub(super) struct Config {
 pub(super) fn parse(input: &Input<'_>) -> Config {
     let text = String::from_utf8_lossy(input.bytes);
     let (tree, broken) = match text {
-        std::borrow::Cow::Borrowed(text) => syntax::read(input.file, text),
+        std::borrow::Cow::Borrowed(text) => toml::read(input.file, text),
         std::borrow::Cow::Owned(_) => (
             Spanned::new(Node::Null, Span::new(input.file, 0, 0)),
             Some(Spanned::new(

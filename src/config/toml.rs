@@ -9,7 +9,7 @@ use crate::source::{FileId, Span, Spanned};
 use crate::yaml::{Node, Yaml};
 
 /// Reads a file; what can be read is read, whatever mistakes it has.
-pub(super) fn read(file: FileId, text: &str) -> (Yaml, Option<Spanned<String>>) {
+pub(in crate::config) fn read(file: FileId, text: &str) -> (Yaml, Option<Spanned<String>>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let span = Span::new(file, 0, text.len());
     let error = errors.first().map(|error| {
