@@ -20,6 +20,7 @@ mod csp;
 mod detect;
 mod dns;
 mod dnsmasq;
+mod edit;
 mod hosting;
 mod html;
 mod iptables;
@@ -34,6 +35,7 @@ mod toml;
 mod unbound;
 
 pub use detect::{Detected, detect, kind_called, template_marker};
+pub use edit::applied;
 
 /// Every kind of config, in the order in which they are asked whether a file is theirs.
 pub const KINDS: &[&Kind] = &[

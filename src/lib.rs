@@ -12,6 +12,7 @@
 pub mod config;
 pub mod decide;
 pub mod finding;
+pub mod mend;
 pub mod model;
 pub mod policy;
 pub mod project;

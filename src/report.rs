@@ -20,12 +20,14 @@ mod junit;
 mod markdown;
 mod markup;
 mod mask;
+mod patch;
 mod place;
 mod sarif;
 mod visible;
 
 pub use human::problem;
 pub use mask::Masked;
+pub use patch::patch;
 pub use visible::{one_line, visible};
 
 /// Every output format.

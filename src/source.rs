@@ -150,6 +150,23 @@ impl Sources {
         }
     }
 
+    /// Gives a file other bytes; spans into what it had before mean nothing from then on.
+    pub fn replace(&self, id: FileId, bytes: impl Into<Arc<[u8]>>) -> Result<(), SourceError> {
+        let bytes = bytes.into();
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(SourceError::TooLarge(bytes.len() as u64));
+        }
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = files.get_mut(id.0 as usize) {
+            *file = Arc::new(SourceFile {
+                path: file.path.clone(),
+                bytes,
+                lines: OnceLock::new(),
+            });
+        }
+        Ok(())
+    }
+
     /// The file behind an id.
     ///
     /// # Panics

@@ -11,13 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. Data flows one way, and so does `use`.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("source", &[]),
     ("yaml", &["source"]),
     ("model", &["source"]),
     ("config", &["source", "yaml", "model"]),
     ("decide", &["source", "model"]),
     ("finding", &["source", "config"]),
+    ("mend", &["source", "finding"]),
     ("report", &["source", "config", "finding"]),
     ("trace", &["source", "model", "decide"]),
     (

@@ -219,6 +219,15 @@ pub(super) struct CheckArguments {
     /// Do not hold against the run what this baseline knows (default: the project's)
     #[arg(long, value_name = "FILE", help_heading = "Gate")]
     pub(super) baseline: Option<PathBuf>,
+    /// Write the safe fixes into the files, then judge what remains; standard input is written to standard output
+    #[arg(long, help_heading = "Fixes")]
+    pub(super) fix: bool,
+    /// Print what --fix would change, and write nothing
+    #[arg(long, conflicts_with = "fix", help_heading = "Fixes")]
+    pub(super) show_fixes: bool,
+    /// Also the fixes that need a look: those that reorder lines, or may open more than is asked for
+    #[arg(long, help_heading = "Fixes")]
+    pub(super) unsafe_fixes: bool,
     /// Exit with 0 where it would be 1
     #[arg(long, help_heading = "Gate")]
     pub(super) exit_zero: bool,

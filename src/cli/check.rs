@@ -4,19 +4,25 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use gatelint::finding::Finding;
+use gatelint::mend::Standing;
 use gatelint::model::Ranges;
 use gatelint::project::{Baseline, FailOn, accept, covers, suppress};
 use gatelint::report::{self, Masked, Style};
-use gatelint::{Context, Facts, Outcome, Report, Severity, Sources};
+use gatelint::{Context, Facts, Outcome, Policy, Report, Severity, Sources};
 
 use super::Exit;
 use super::arguments::{CheckArguments, FactArguments};
 use super::disk::{self, Disk};
 use super::project::{self, Declared};
-use super::{policies, rules, screen, walk};
+use super::walk::{self, Found};
+use super::{fix, policies, rules, screen};
 
 /// Checks, or writes down what a check finds as a baseline.
 pub(super) fn run(arguments: &CheckArguments, baseline: Option<&Path>) -> Exit {
+    if let Some(wrong) = wrong_flags(arguments, baseline.is_some()) {
+        screen::say(&format!("error: {wrong}"));
+        return Exit::Unusable;
+    }
     let sources = Sources::new();
     let disk = match Disk::new(&sources, arguments.input.root.as_deref()) {
         Ok(disk) => disk,
@@ -50,66 +56,139 @@ pub(super) fn run(arguments: &CheckArguments, baseline: Option<&Path>) -> Exit {
         declared.forget_clients();
     }
     let found = walk::find(&arguments.input, &declared.targets, &sources, &disk);
-    let facts = declared.facts(&facts);
-    let context = Context {
+    let mut run = Run {
+        arguments,
+        facts: declared.facts(&facts),
         sources: &sources,
-        files: &disk,
-        facts: &facts,
-        clients: Some(&clients)
-            .filter(|(written, _)| !written.is_empty())
-            .or(declared.clients()),
-        fixes: true,
+        disk: &disk,
+        declared: &declared,
+        policies: &policies,
+        clients: &clients,
+        found: &found,
+        known: None,
     };
-    let files = found.files(&sources);
-    let mut report = gatelint::check(&found.targets(&files), &policies, &context);
-    report.errors.splice(..0, found.errors.iter().cloned());
-    report.notes.extend(found.notes.iter().cloned());
-    report.folder = disk.folder();
-    let undecided = arguments.undecided.severity();
-    let keeps = |finding: &Finding| {
-        let named = |rules: &[String]| rules.iter().any(|rule| covers(rule, &finding.rule));
-        (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
-    };
-    let knows = |rule: &str| rules::is_known(rule, &policies);
-    suppress(&knows, &mut report, &sources);
-    if let Some(project) = &declared.project {
-        let today = project::today(arguments.project.today);
-        accept(project, today, &knows, &mut report, &sources);
-    }
-    report.results.retain(keeps);
-    for finding in &mut report.results {
-        if finding.outcome == Outcome::Undecided && finding.severity > Severity::Info {
-            finding.severity = undecided;
-        }
-    }
     if let Some(path) = baseline {
-        return write_baseline(path, &report);
+        return write_baseline(path, &run.judge().report);
     }
     let Ok(known) = known(arguments, &declared, &sources, &disk) else {
         return Exit::Unusable;
     };
-    if let Some(known) = known {
-        known.apply(&mut report);
+    run.known = known;
+    if arguments.fix || arguments.show_fixes {
+        return fix::run(&run);
     }
+    let report = run.judge().report;
     let is_unusable = walk::say_errors(&report.errors);
-    let masked = Masked::of(report, &sources);
-    let least = match arguments.fail_on {
-        Some(given) => given.severity(),
-        None => match declared.fail_on() {
-            Some(FailOn::From(severity)) => Some(severity),
-            Some(FailOn::Never) => None,
-            None => Some(Severity::Error),
-        },
-    };
-    if !show(arguments, least, &masked) {
-        return Exit::Unusable;
+    run.tell(report, is_unusable, Place::Output)
+}
+
+/// One run of `check`: what it is asked, and what it found.
+pub(super) struct Run<'a> {
+    pub(super) arguments: &'a CheckArguments,
+    pub(super) sources: &'a Sources,
+    pub(super) disk: &'a Disk<'a>,
+    found: &'a Found,
+    declared: &'a Declared,
+    policies: &'a [Policy],
+    facts: Facts,
+    clients: &'a (Vec<String>, Ranges),
+    known: Option<Baseline>,
+}
+
+/// What a judgement came to.
+pub(super) struct Judged {
+    /// As it is to be told.
+    pub(super) report: Report,
+    /// Before anything was left out of it or accepted.
+    pub(super) standing: Standing,
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Standard output.
+    Output,
+    /// Standard error: standard output holds something else.
+    Error,
+    /// Nowhere but to the files that are named for it.
+    Files,
+}
+
+impl Run<'_> {
+    /// Judges everything that was found, as the files now read.
+    pub(super) fn judge(&self) -> Judged {
+        let arguments = self.arguments;
+        let context = Context {
+            sources: self.sources,
+            files: self.disk,
+            facts: &self.facts,
+            clients: Some(self.clients)
+                .filter(|(written, _)| !written.is_empty())
+                .or(self.declared.clients()),
+            fixes: true,
+        };
+        let files = self.found.files(self.sources);
+        let mut report = gatelint::check(&self.found.targets(&files), self.policies, &context);
+        report.errors.splice(..0, self.found.errors.iter().cloned());
+        report.notes.extend(self.found.notes.iter().cloned());
+        report.folder = self.disk.folder();
+        let standing = Standing::of(&report);
+        let keeps = |finding: &Finding| {
+            let named = |rules: &[String]| rules.iter().any(|rule| covers(rule, &finding.rule));
+            (arguments.select.is_empty() || named(&arguments.select)) && !named(&arguments.ignore)
+        };
+        let knows = |rule: &str| rules::is_known(rule, self.policies);
+        suppress(&knows, &mut report, self.sources);
+        if let Some(project) = &self.declared.project {
+            let today = project::today(arguments.project.today);
+            accept(project, today, &knows, &mut report, self.sources);
+        }
+        report.results.retain(keeps);
+        for finding in &mut report.results {
+            if finding.outcome == Outcome::Undecided && finding.severity > Severity::Info {
+                finding.severity = arguments.undecided.severity();
+            }
+        }
+        if let Some(known) = &self.known {
+            known.apply(&mut report);
+        }
+        Judged { report, standing }
     }
-    let report = &masked.report;
-    let has_checked = report.inputs.iter().any(|input| input.judged);
-    if !has_checked && !is_unusable {
-        say_nothing_checked(report, found.unknown, arguments.allow_nothing);
+
+    /// Shows a report, and says what the run came to.
+    pub(super) fn tell(&self, report: Report, is_unusable: bool, place: Place) -> Exit {
+        let arguments = self.arguments;
+        let masked = Masked::of(report, self.sources);
+        let least = match arguments.fail_on {
+            Some(given) => given.severity(),
+            None => match self.declared.fail_on() {
+                Some(FailOn::From(severity)) => Some(severity),
+                Some(FailOn::Never) => None,
+                None => Some(Severity::Error),
+            },
+        };
+        if !show(arguments, least, &masked, place) {
+            return Exit::Unusable;
+        }
+        let report = &masked.report;
+        let has_checked = report.inputs.iter().any(|input| input.judged);
+        if !has_checked && !is_unusable {
+            say_nothing_checked(report, self.found.unknown, arguments.allow_nothing);
+        }
+        exit(arguments, least, report, is_unusable, has_checked)
     }
-    exit(arguments, least, report, is_unusable, has_checked)
+}
+
+/// What flags mean nothing together, in words.
+fn wrong_flags(arguments: &CheckArguments, is_baseline: bool) -> Option<&'static str> {
+    let fixes = arguments.fix || arguments.show_fixes;
+    if fixes && is_baseline {
+        Some("a baseline mends nothing: leave out --fix and --show-fixes")
+    } else if arguments.unsafe_fixes && !fixes {
+        Some("--unsafe-fixes goes with --fix or --show-fixes")
+    } else {
+        None
+    }
 }
 
 /// Writes down what a check holds against its configs.
@@ -172,12 +251,17 @@ fn exit(
 }
 
 /// Writes the report to standard output, and to every file that asks for it; whether that went well.
-fn show(arguments: &CheckArguments, least: Option<Severity>, masked: &Masked) -> bool {
+fn show(
+    arguments: &CheckArguments,
+    least: Option<Severity>,
+    masked: &Masked,
+    place: Place,
+) -> bool {
     let Some(format) = report::format(&arguments.format) else {
         return false;
     };
     let style = Style {
-        color: screen::wants_color(arguments.look.color),
+        color: place == Place::Output && screen::wants_color(arguments.look.color),
         least: arguments.min_severity.severity(),
         quiet: arguments.quiet,
         verbose: arguments.verbose,
@@ -197,11 +281,16 @@ fn show(arguments: &CheckArguments, least: Option<Severity>, masked: &Masked) ->
             is_fine = false;
         }
     }
-    if let Err(error) = screen::write(&format.write(masked, style)) {
+    let written = match place {
+        Place::Output => screen::write(&format.write(masked, style)),
+        Place::Error => screen::write_beside(&format.write(masked, style)),
+        Place::Files => Ok(()),
+    };
+    if let Err(error) = written {
         screen::say(&format!("error: the report cannot be written: {error}"));
         is_fine = false;
     }
-    if !format.says_summary && !arguments.quiet {
+    if (!format.says_summary || place == Place::Files) && !arguments.quiet {
         for note in &masked.report.notes {
             screen::say(&report::one_line(note));
         }

@@ -60,6 +60,8 @@ pub(super) struct Disk<'s> {
 struct Known {
     by_place: HashMap<PathBuf, FileId>,
     places: HashMap<FileId, Place>,
+    /// What came on standard input.
+    taken: Option<FileId>,
 }
 
 /// Where a file is.
@@ -117,8 +119,22 @@ impl<'s> Disk<'s> {
             path: root.join(name),
             root,
         };
-        self.known().places.insert(file, place);
+        let mut known = self.known();
+        known.places.insert(file, place);
+        known.taken = Some(file);
+        drop(known);
         Ok(file)
+    }
+
+    /// What came on standard input, if anything did.
+    pub(super) fn taken(&self) -> Option<FileId> {
+        self.known().taken
+    }
+
+    /// Where a file may be written anew: its path and the root that it must lie in.
+    pub(super) fn destination(&self, file: FileId) -> Option<(PathBuf, PathBuf)> {
+        let place = self.place(file)?;
+        Some((place.path, place.root))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

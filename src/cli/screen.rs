@@ -26,11 +26,21 @@ pub(super) fn wants_color(choice: ColorChoice) -> bool {
 
 /// Writes what was asked for. A reader that closes early (`| head`) is no error.
 pub(super) fn write(text: &str) -> std::io::Result<()> {
+    write_bytes(text.as_bytes())
+}
+
+/// The same for bytes that are passed on as they are.
+pub(super) fn write_bytes(bytes: &[u8]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Writes what was asked for where standard output holds something else.
+pub(super) fn write_beside(text: &str) -> std::io::Result<()> {
+    std::io::stderr().lock().write_all(text.as_bytes())
 }
 
 /// Says something beside the findings. Where even that cannot be written, nobody is there to hear it.

@@ -18,8 +18,7 @@ use super::{Context, Demand, Policy, Requirement, Subject, answer};
 use crate::config::{DialectFinding, Level};
 use crate::decide::Evaluator;
 use crate::finding::{
-    Clients, Finding, FixOffer, InputSummary, Label, LabelRole, Outcome, PolicyApplied, Report,
-    Severity,
+    Clients, Finding, InputSummary, Label, LabelRole, Outcome, PolicyApplied, Report, Severity,
 };
 use crate::model::{Gate, Layer, Role, Standing};
 
@@ -386,14 +385,11 @@ fn dialect(subject: &Subject<'_>, context: &Context<'_>) -> Vec<Finding> {
             role: LabelRole::Context,
             text: place.value.clone(),
         });
-        let fixes = finding.fix.iter().map(|fix| FixOffer {
-            title: fix.title.clone(),
-            safe: fix.safe,
-            edits: fix
-                .edits
-                .iter()
-                .map(|edit| (edit.span, edit.text.clone()))
-                .collect(),
+        let fixes = finding.fix.iter().map(|fix| {
+            // An edit may stand in a file that is read along.
+            let file = fix.edits.first().map(|edit| edit.span.file);
+            let source = context.sources.file(file.unwrap_or(subject.input.file));
+            fixes::offer_of(fix.fitted(&source.bytes))
         });
         let fingerprint = tell::fingerprint(
             finding.id,

@@ -196,7 +196,7 @@ fn split(groups: Vec<Group>, mut test: impl FnMut(&Group) -> bool) -> (Vec<Group
 }
 
 /// Clients on the command line or in the project's config, else those of the policy's networks parameter.
-fn declared(policy: &Policy, context: &Context<'_>) -> Option<(Vec<String>, Ranges)> {
+pub(super) fn declared(policy: &Policy, context: &Context<'_>) -> Option<(Vec<String>, Ranges)> {
     if let Some(clients) = context.clients {
         return Some(clients.clone());
     }

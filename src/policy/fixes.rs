@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::check::{Told, requirements};
 use super::clients::Groups;
 use super::syntax::Destination;
-use super::{Context, Demand, Policy, Requirement, Subject, ask};
-use crate::config::{Blocked, Edit, Fix, Input};
+use super::{Context, Demand, Policy, Requirement, Subject, ask, clients};
+use crate::config::{Blocked, Edit, Fix, Input, applied};
 use crate::finding::{Finding, FixOffer, LabelRole, Outcome};
 use crate::model::{Gate, Layer, Question, Ranges};
 use crate::source::Span;
@@ -45,7 +45,7 @@ pub(super) fn offer(
         };
         let mut tried = 0;
         let mut own: Vec<Proved> = Vec::new();
-        for blocked in Asked::of(policy, requirement, subject, finding) {
+        for blocked in Asked::of(policy, requirement, subject, context, finding) {
             for fix in (subject.kind.fix)(&subject.input, subject.reading, &blocked.as_blocked()) {
                 tried += 1;
                 if tried > MOST_TRIED || own.len() >= MOST_OFFERED {
@@ -54,6 +54,7 @@ pub(super) fn offer(
                 if own.iter().any(|known| says_the_same(&known.offer, &fix)) {
                     continue;
                 }
+                let fix = fix.fitted(subject.input.bytes);
                 let mended = trials.mended(at, &fix);
                 if mended.contains(&at) {
                     own.push(Proved {
@@ -86,7 +87,8 @@ fn says_the_same(proved: &FixOffer, fix: &Fix) -> bool {
     again || proved.title == fix.title
 }
 
-fn offer_of(fix: Fix) -> FixOffer {
+/// A fix as a finding offers it.
+pub(super) fn offer_of(fix: Fix) -> FixOffer {
     let edits = fix.edits.into_iter();
     FixOffer {
         title: fix.title,
@@ -182,7 +184,10 @@ impl Trials<'_> {
         if let Some((_, mended)) = self.known.iter().find(|(edits, _)| *edits == fix.edits) {
             return mended.clone();
         }
-        let Some(bytes) = applied(self.subject.input.bytes, self.subject.input, &fix.edits) else {
+        let edits = fix.edits.iter();
+        let edits = edits.map(|edit| (edit.span, edit.text.as_str()));
+        let input = self.subject.input;
+        let Some(bytes) = applied(input.bytes, input.file, edits) else {
             return Vec::new();
         };
         let input = Input {
@@ -245,25 +250,6 @@ fn is_better(before: Outcome, after: Option<Outcome>) -> bool {
     after.is_some_and(|after| after < before && after <= Outcome::Degraded)
 }
 
-/// The text with the edits; `None` where they overlap or lie outside of it.
-fn applied(bytes: &[u8], input: Input<'_>, edits: &[Edit]) -> Option<Vec<u8>> {
-    let mut edits: Vec<&Edit> = edits.iter().collect();
-    edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
-    let mut text = Vec::with_capacity(bytes.len());
-    let mut done = 0;
-    for edit in edits {
-        if edit.span.file != input.file {
-            return None;
-        }
-        let range = edit.span.range();
-        text.extend_from_slice(bytes.get(done..range.start)?);
-        text.extend_from_slice(edit.text.as_bytes());
-        done = range.end;
-    }
-    text.extend_from_slice(bytes.get(done..)?);
-    Some(text)
-}
-
 /// What a fixer is told, owned.
 struct Asked<'a> {
     gate: Option<usize>,
@@ -284,6 +270,7 @@ impl<'a> Asked<'a> {
         policy: &Policy,
         requirement: &'a Requirement,
         subject: &Subject<'_>,
+        context: &Context<'_>,
         finding: &Finding,
     ) -> Vec<Self> {
         let decided_by = finding.primary.as_ref().map(|label| label.span);
@@ -315,10 +302,7 @@ impl<'a> Asked<'a> {
         let Some((index, gate)) = gate_of(subject, finding) else {
             return Vec::new();
         };
-        let clients = finding.clients.groups.iter().filter(|group| !group.through);
-        let clients = clients
-            .filter_map(|result| gate.groups.iter().find(|group| group.name == result.name))
-            .fold(Ranges::empty(), |all, group| all.union(&group.sources));
+        let clients = clients_of(policy, finding, gate, context);
         asks(policy, requirement, gate)
             .into_iter()
             .map(|(ask, domains, networks)| Self {
@@ -365,6 +349,21 @@ impl Clone for Asked<'_> {
             ..*self
         }
     }
+}
+
+/// The clients that a fix is for: those that do not get through, or, where all get through and worse than they should,
+/// all of them. Empty where nobody tells one client from another.
+fn clients_of(policy: &Policy, finding: &Finding, gate: &Gate, context: &Context<'_>) -> Ranges {
+    if let Some((_, declared)) = clients::declared(policy, context) {
+        return declared;
+    }
+    let groups = &finding.clients.groups;
+    let is_whole = groups.iter().all(|group| group.through);
+    groups
+        .iter()
+        .filter(|group| is_whole || !group.through)
+        .filter_map(|result| gate.groups.iter().find(|group| group.name == result.name))
+        .fold(Ranges::empty(), |all, group| all.union(&group.sources))
 }
 
 /// The gate that a finding is about.

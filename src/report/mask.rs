@@ -3,6 +3,7 @@
 //! Formats see only what comes out of here, so none of them can show a key, a password, a hash or a token, in a quoted
 //! line as little as in a message. A secret is overwritten with asterisks of the same length, so every place stays true.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -51,22 +52,41 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 impl Masked {
     /// Takes the secrets out.
     pub fn of(mut report: Report, sources: &Sources) -> Self {
-        let mut words = BTreeSet::new();
-        let sources = sources.rewritten(|bytes| without_secrets(bytes, &mut words));
+        let (sources, words) = hidden(sources);
         if !words.is_empty() {
-            // A secret may begin with another one: the longest first.
-            let mut words: Vec<String> = words.into_iter().collect();
-            words.sort_by_key(|word| std::cmp::Reverse(word.len()));
-            each_text(&mut report, &|text| {
-                for word in &words {
-                    if text.contains(word.as_str()) {
-                        *text = text.replace(word.as_str(), "***");
-                    }
-                }
-            });
+            each_text(&mut report, &|text| hide(text, &words));
         }
         Self { report, sources }
     }
+
+    /// One text without the secrets of the files.
+    pub fn text(text: &str, sources: &Sources) -> String {
+        let mut text = text.to_owned();
+        hide(&mut text, &hidden(sources).1);
+        text
+    }
+}
+
+/// The files without secrets, and the secrets. One may begin with another one: the longest stand first.
+fn hidden(sources: &Sources) -> (Sources, Vec<String>) {
+    let mut words = BTreeSet::new();
+    let sources = sources.rewritten(|bytes| without_secrets(bytes, &mut words));
+    let mut words: Vec<String> = words.into_iter().collect();
+    words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    (sources, words)
+}
+
+fn hide(text: &mut String, words: &[String]) {
+    for word in words {
+        if text.contains(word.as_str()) {
+            *text = text.replace(word.as_str(), "***");
+        }
+    }
+}
+
+/// The bytes with asterisks for secrets.
+pub(super) fn masked_bytes(bytes: &[u8]) -> Cow<'_, [u8]> {
+    without_secrets(bytes, &mut BTreeSet::new()).map_or(Cow::Borrowed(bytes), Cow::Owned)
 }
 
 /// The bytes with asterisks for secrets, if there is any; the secrets are noted.
