@@ -21,6 +21,7 @@ mod detect;
 mod dns;
 mod dnsmasq;
 mod edit;
+mod haproxy;
 mod hosting;
 mod html;
 mod iptables;
@@ -55,6 +56,7 @@ pub const KINDS: &[&Kind] = &[
     &nginx::KIND,
     &apache::KIND,
     &caddy::KIND,
+    &haproxy::KIND,
     &hosting::KIND,
     &javascript::KIND,
 ];

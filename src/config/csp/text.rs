@@ -67,6 +67,13 @@ impl Text {
         Self::new(self.file, self.quoting)
     }
 
+    /// The same text in other quotes.
+    #[must_use]
+    pub(in crate::config) fn quoted(mut self, quoting: Quoting) -> Self {
+        self.quoting = quoting;
+        self
+    }
+
     /// As it reached the browser: what looks like a template's placeholder is none.
     #[must_use]
     pub(in crate::config) fn sent(mut self, is_final: bool) -> Self {
@@ -136,6 +143,23 @@ impl Text {
         self.bytes
             .get(range.start.min(end)..end)
             .unwrap_or_default()
+    }
+
+    /// A part of it as a text of its own.
+    pub(in crate::config) fn part(&self, range: Range<usize>) -> Self {
+        let mut part = self.emptied().sent(self.is_final);
+        let mut at = range.start;
+        while at < range.end {
+            let hole = self.holes.iter().find(|hole| hole.start == at);
+            let end = hole.map_or(at + 1, |hole| hole.end).max(at + 1);
+            let (written, raw) = (self.slice(&(at..end)), self.span(&(at..end)).range());
+            match (hole, written) {
+                (None, [byte]) => part.push_byte(*byte, raw),
+                (Some(_) | None, _) => part.push_hole(written, raw),
+            }
+            at = end;
+        }
+        part
     }
 
     /// What stands around it.
