@@ -7,6 +7,7 @@
 
 mod arguments;
 mod check;
+mod diff;
 mod disk;
 mod exceptions;
 mod fix;
@@ -84,6 +85,7 @@ fn dispatch(cli: &Cli) -> Exit {
     match &cli.command {
         None => check::run(&cli.check, None),
         Some(Command::Check(arguments)) => check::run(arguments, None),
+        Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Trace(arguments)) => trace::run(arguments),
         Some(Command::Inputs(arguments)) => inputs::run(arguments),
         Some(Command::Rules(arguments)) => rules::list(arguments),

@@ -11,6 +11,7 @@
 
 pub mod config;
 pub mod decide;
+pub mod diff;
 pub mod finding;
 pub mod mend;
 pub mod model;

@@ -31,6 +31,7 @@ use crate::config::{Facts, Files, Input, Kind, Reading};
 use crate::model::Ranges;
 use crate::source::{Sources, Span};
 
+pub(crate) use ask::any_interface;
 pub use check::judge;
 pub use networks::Networks;
 pub use parameters::did_you_mean;
@@ -43,6 +44,8 @@ pub use syntax::{
     Resolve, Service, SettingDemand, SettingTest, Summary, TestConfig,
 };
 pub use test::test;
+pub(crate) use witness::{accepted_at, witness};
+pub(crate) use words::{cidrs, few};
 
 /// The policies that come with the program: name and text.
 pub const BUILTINS: &[(&str, &str)] = &[("chime", include_str!("../rules/chime.yaml"))];

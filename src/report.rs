@@ -26,6 +26,8 @@ mod sarif;
 mod visible;
 
 pub use human::problem;
+pub(crate) use json::{text as json_text, witness as witness_value};
+pub(crate) use markdown::{code as markdown_code, escaped as markdown_text};
 pub use mask::Masked;
 pub use patch::patch;
 pub use visible::{one_line, visible};

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use. Data flows one way, and so does `use`.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("source", &[]),
     ("yaml", &["source"]),
     ("model", &["source"]),
@@ -28,6 +28,12 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     (
         "project",
         &["source", "yaml", "model", "config", "finding", "policy"],
+    ),
+    (
+        "diff",
+        &[
+            "source", "model", "config", "decide", "finding", "report", "policy",
+        ],
     ),
     (
         "check",

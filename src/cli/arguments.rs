@@ -48,6 +48,8 @@ pub(super) enum Command {
     Check(Box<CheckArguments>),
     /// Show what a config does with one packet, request, lookup or fetch
     Trace(TraceArguments),
+    /// Show what a change of configs means: what newly fails, passes, opens or closes
+    Diff(Box<DiffArguments>),
     /// Show what each file is taken for, and why
     Inputs(InputsArguments),
     /// List every rule
@@ -275,6 +277,54 @@ fn trace_help() -> &'static str {
   any field of a JSON request can be added as name=value (sport=49152)
 
 Exit codes: 0 all allowed, 1 denied or undecided, 2 error"
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing newly fails, 1 something newly fails, 2 error, 3 nothing was compared"
+)]
+pub(super) struct DiffArguments {
+    /// The file or folder before; `-` is standard input
+    pub(super) old: PathBuf,
+    /// The file or folder after
+    pub(super) new: PathBuf,
+    /// Take the files for this kind
+    #[arg(long, value_name = "KIND[=PATH]", value_parser = kind_choice)]
+    pub(super) kind: Vec<KindChoice>,
+    /// Files that configs name are sought below this folder only
+    #[arg(long, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    /// Also walk files that .gitignore names
+    #[arg(long)]
+    pub(super) no_gitignore: bool,
+    #[command(flatten)]
+    pub(super) project: ProjectArguments,
+    #[command(flatten)]
+    pub(super) policy: PolicyArguments,
+    #[command(flatten)]
+    pub(super) facts: FactArguments,
+    /// The clients to judge for: addresses or networks
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        help_heading = "Facts"
+    )]
+    pub(super) client: Vec<String>,
+    /// How the difference is written
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "human",
+        value_parser = PossibleValuesParser::new(gatelint::diff::FORMATS.iter().map(|format| format.name)),
+        help_heading = "Output"
+    )]
+    pub(super) format: String,
+    #[command(flatten)]
+    pub(super) look: LookArguments,
+    /// Exit with 1 where a requirement of this severity newly fails
+    #[arg(long, value_name = "SEVERITY", help_heading = "Gate")]
+    pub(super) fail_on: Option<FailOn>,
 }
 
 #[derive(Debug, Args)]

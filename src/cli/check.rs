@@ -324,7 +324,7 @@ pub(super) fn facts(arguments: &FactArguments) -> Facts {
 }
 
 /// The declared clients, as written and as addresses; an error is the word that is no address.
-fn clients(written: &[String]) -> Result<(Vec<String>, Ranges), &str> {
+pub(super) fn clients(written: &[String]) -> Result<(Vec<String>, Ranges), &str> {
     let mut all = Ranges::empty();
     for word in written {
         let one = word.parse::<IpAddr>().map(Ranges::host);

@@ -364,8 +364,8 @@ fn nothing_words(bytes: &[u8]) -> String {
 
 /// A word that is no path may be a misspelt command.
 fn command_meant(path: &Path) -> String {
-    const COMMANDS: [&str; 7] = [
-        "check", "trace", "inputs", "rules", "explain", "test", "help",
+    const COMMANDS: [&str; 8] = [
+        "check", "diff", "trace", "inputs", "rules", "explain", "test", "help",
     ];
     let word = path.to_string_lossy();
     if word.contains(['.', '/']) {

@@ -147,7 +147,7 @@ pub(super) fn packet(gate: &Gate, networks: &Ranges, service: &Service) -> Quest
 
 /// Every name that an interface may have but the loopback's (`dev_valid_name` in the kernel: 1 to 15 bytes, no slash,
 /// colon or space).
-pub(super) fn any_interface() -> TextSpace {
+pub(crate) fn any_interface() -> TextSpace {
     static NAMES: LazyLock<Lang> = LazyLock::new(|| {
         let lang = Lang::pattern(r"[!-.0-9;-~]{1,15}").unwrap_or_else(|_| Lang::any());
         lang.minus(&Lang::literal(b"lo")).unwrap_or(lang)

@@ -8,7 +8,7 @@ use crate::model::{
 use crate::source::Span;
 
 /// One flow and its way through the gate.
-pub(super) fn witness(
+pub(crate) fn witness(
     evaluator: &mut Evaluator<'_>,
     gate: &Gate,
     question: &Question,
@@ -37,7 +37,7 @@ pub(super) fn witness(
 }
 
 /// The rule that lets a flow's first packet through, where one does: the last that accepts.
-pub(super) fn accepted_at(
+pub(crate) fn accepted_at(
     evaluator: &mut Evaluator<'_>,
     question: &Question,
     flows: Flows,

@@ -3,7 +3,7 @@
 use crate::model::{Ranges, to_address};
 
 /// The CIDRs that cover exactly these addresses, ascending.
-pub(super) fn cidrs(ranges: &Ranges) -> Vec<String> {
+pub(crate) fn cidrs(ranges: &Ranges) -> Vec<String> {
     cidrs_up_to(ranges, usize::MAX)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn addresses(ranges: &Ranges) -> String {
 }
 
 /// At most three words and how many more: `a, b, c and 2 more`.
-pub(super) fn few(words: &[impl AsRef<str>]) -> String {
+pub(crate) fn few(words: &[impl AsRef<str>]) -> String {
     let shown: Vec<&str> = words.iter().take(3).map(AsRef::as_ref).collect();
     let more = words.len().saturating_sub(3);
     if more == 0 {

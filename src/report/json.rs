@@ -26,7 +26,7 @@ fn render(report: &Report, sources: &Sources, _: Style) -> String {
 }
 
 /// Pretty JSON with a line feed at the end.
-pub(super) fn text(document: &impl Serialize) -> String {
+pub(crate) fn text(document: &impl Serialize) -> String {
     // INVARIANT: the structs hold only strings, numbers, lists and maps with text keys, which always serialize.
     ascii_controls(&serde_json::to_string_pretty(document).unwrap_or_default()) + "\n"
 }
@@ -403,7 +403,7 @@ fn fact(value: &FactValue) -> Value {
 }
 
 /// The witness as a request of `trace`.
-fn witness(witness: &Witness) -> Value {
+pub(crate) fn witness(witness: &Witness) -> Value {
     let fields = witness.fields.iter().map(|(name, value)| {
         let value = match value {
             WitnessValue::Number(number) => Value::from(*number),

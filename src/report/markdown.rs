@@ -159,7 +159,7 @@ fn list(title: &str, texts: &[String]) -> String {
 }
 
 /// A code span, whatever the text: its fence is longer than every run of backticks in it (`CommonMark` 6.1).
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = one_line(text).replace('|', "\\|");
     if text.is_empty() {
         return String::new();
@@ -184,7 +184,7 @@ fn fence(text: &str, least: usize) -> String {
 }
 
 /// Prose: what stands between backticks is code, everything else is no markup.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let text = one_line(text);
     let pieces: Vec<&str> = text.split('`').collect();
     let is_balanced = pieces.len() % 2 == 1;

@@ -12,6 +12,7 @@
     reason = "a test may stop at what it did not expect, and reads its own settings"
 )]
 
+mod differences;
 mod naive;
 mod random;
 mod verdicts;
@@ -52,6 +53,31 @@ fn the_evaluator_agrees_with_one_flow_at_a_time() {
         eprintln!("{why}\n{}", shown(&case));
     }
     assert!(broken.is_empty(), "{} laws broken", broken.len());
+}
+
+#[test]
+fn what_differs_between_gates_differs_for_one_flow_at_a_time() {
+    let rounds = std::env::var("GATELINT_LAWS_ROUNDS");
+    let rounds: u64 = rounds.map_or(250, |text| text.parse().unwrap());
+    let mut figures = differences::Figures::default();
+    for round in 0..rounds {
+        let mut random = Random((7 << 32) + round);
+        let case = random::case(&mut random);
+        let other = differences::other(&case, &mut random);
+        if let Err(why) = differences::check(&case, &other, &mut figures) {
+            let other = shown(&Case {
+                gate: other,
+                question: case.question.clone(),
+                file: case.file,
+            });
+            panic!(
+                "round {round}: {why}\n{}\n--- the other\n{other}",
+                shown(&case)
+            );
+        }
+    }
+    eprintln!("{figures}");
+    assert!(figures.changed > 0 && figures.same > 0, "{figures}");
 }
 
 /// The smallest case that breaks the same law.
