@@ -1,9 +1,10 @@
 //! In: configs before and after. Out: whether `diff` tells what the change means, and nothing that it does not.
 
 #![expect(
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test may stop at what it did not expect, reads files and runs the program"
+    reason = "a test may stop at what it did not expect, reads files, runs the program and prints its figures"
 )]
 
 mod shell;
@@ -197,4 +198,58 @@ fn secrets_and_control_characters_stay_out() {
         assert!(!ran.out.contains("hunter2hunter2"), "{ran:?}");
         assert!(!ran.out.contains('\u{1b}'), "{ran:?}");
     }
+}
+
+/// Each witness of a difference fares as it says, for a trace that is asked about it alone.
+#[test]
+fn witnesses_between_real_configs_fare_as_told() {
+    let Some(root) = std::env::var_os("GATELINT_CORPUS") else {
+        eprintln!("SKIPPED: GATELINT_CORPUS names no folder of real configs");
+        return;
+    };
+    let (mut compared, mut traced) = (0, 0);
+    for entry in std::fs::read_dir(Path::new(&root).join("iptables")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(old) = std::fs::read_to_string(&path) else {
+            continue;
+        };
+        let lines: Vec<&str> = old.split('\n').collect();
+        let is_rule = |at: &usize| lines[*at].starts_with("-A ");
+        let rules: Vec<usize> = (0..lines.len()).filter(is_rule).collect();
+        if rules.is_empty() || old.len() > 100_000 {
+            continue;
+        }
+        let mut new = lines.clone();
+        new.remove(rules[rules.len() / 2]);
+        let folder = Folder::new()
+            .with("old.rules", &old)
+            .with("new.rules", new.join("\n"));
+        let kind = ["--kind", "iptables", "--format", "json"];
+        let ran = folder.run(&[&["diff", "old.rules", "new.rules"][..], &kind].concat());
+        if ran.code == 2 {
+            continue;
+        }
+        compared += 1;
+        let difference: Value = serde_json::from_str(&ran.out).unwrap();
+        for change in difference["flows"].as_array().unwrap() {
+            let sides = [("old.rules", "before"), ("new.rules", "after")];
+            let is_decided = |side: &str| change[side] == "allowed" || change[side] == "denied";
+            // A trace is about the first packet, and names protocols.
+            if !sides.iter().all(|(_, side)| is_decided(side))
+                || change["packet"] != "request"
+                || change["witness"]["proto"] == "packet"
+            {
+                continue;
+            }
+            let requests = serde_json::to_string(&[&change["witness"]]).unwrap();
+            for (file, side) in sides {
+                let trace = ["trace", file, "--requests", "-"];
+                let ran = folder.run_with(&[&trace[..], &kind].concat(), &requests);
+                let answers: Value = serde_json::from_str(&ran.out).unwrap();
+                assert_eq!(answers[0]["verdict"], change[side], "{path:?}: {change}");
+                traced += 1;
+            }
+        }
+    }
+    eprintln!("{compared} pairs of rulesets, {traced} traces agree");
 }

@@ -28,6 +28,8 @@ pub struct FlowChange {
     pub is_more: bool,
     /// One of its flows.
     pub witness: Option<Witness>,
+    /// Which packet of the conversation is stopped, on the side where one is.
+    pub packet: Packet,
     /// What decided about that one before.
     pub old_place: Option<Span>,
     /// What decides about it now.
@@ -100,9 +102,12 @@ impl Asking<'_, '_> {
         let mut left = moved.flows;
         let mut found = Vec::new();
         let compared = self.compared;
-        let mut places: BTreeMap<Option<Span>, Flows> = BTreeMap::new();
+        let mut places: BTreeMap<(Packet, Option<Span>), Flows> = BTreeMap::new();
         let denies = |part: &&Part| part.effect != Effect::Allow;
-        for part in compared.verdict.parts.iter().filter(denies) {
+        let mut parts: Vec<&Part> = compared.verdict.parts.iter().filter(denies).collect();
+        // What surely stops them is told before what may.
+        parts.sort_by_key(|part| !part.unknowns.is_empty());
+        for part in parts {
             let place = match &part.decider {
                 Decider::Rule(span) => Some(*span),
                 Decider::Fallback { span, .. } | Decider::Obscured(span) => *span,
@@ -114,14 +119,14 @@ impl Asking<'_, '_> {
                 continue;
             }
             left = self.evaluator.minus(left, flows);
-            let known = places.entry(place).or_insert(flows);
+            let known = places.entry((part.packet, place)).or_insert(flows);
             *known = self.evaluator.union(*known, flows);
+        }
+        if !self.evaluator.is_empty(left) {
+            places.insert((Packet::Request, None), left);
         }
         for (place, flows) in places {
             found.push(self.group(moved, flows, stopped, place));
-        }
-        if !self.evaluator.is_empty(left) {
-            found.push(self.group(moved, left, stopped, None));
         }
         found
     }
@@ -131,12 +136,13 @@ impl Asking<'_, '_> {
         moved: Moved,
         flows: Flows,
         stopped: Which,
-        place: Option<Span>,
+        (packet, place): (Packet, Option<Span>),
     ) -> FlowChange {
         let (boxes, is_more) = boxes::told(self.evaluator, self.question, self.what, flows);
         let first = boxes.first().map_or(flows, |first| first.flows);
         let mut change = self.change(moved, &boxes, is_more);
-        change.witness = self.seen(stopped, first);
+        change.packet = packet;
+        change.witness = self.seen(stopped, first, packet);
         let is_opened = stopped == Which::Old;
         let other = if is_opened { Which::New } else { Which::Old };
         let question = self.pair.put(self.question, other);
@@ -149,11 +155,10 @@ impl Asking<'_, '_> {
         change
     }
 
-    /// One of the flows.
-    fn seen(&mut self, which: Which, flows: Flows) -> Option<Witness> {
+    /// One of the flows, told by one packet of its conversation.
+    fn seen(&mut self, which: Which, flows: Flows, packet: Packet) -> Option<Witness> {
         let question = self.pair.put(self.question, which);
-        let first = Packet::Request;
-        witness(self.evaluator, self.gate, &question, flows, first).map(|(witness, _)| witness)
+        witness(self.evaluator, self.gate, &question, flows, packet).map(|(witness, _)| witness)
     }
 
     /// By what they wait for.
@@ -198,7 +203,7 @@ impl Asking<'_, '_> {
             let (boxes, is_more) = boxes::told(self.evaluator, self.question, self.what, flows);
             let mut change = self.change(moved, &boxes, is_more);
             let first = boxes.first().map_or(flows, |first| first.flows);
-            change.witness = self.seen(which, first);
+            change.witness = self.seen(which, first, Packet::Request);
             if which == Which::Old {
                 change.old_place = span;
             } else {
@@ -218,6 +223,7 @@ impl Asking<'_, '_> {
             flows: boxes.iter().map(|one| one.text.clone()).collect(),
             is_more,
             witness: None,
+            packet: Packet::Request,
             old_place: None,
             new_place: None,
             reasons: Vec::new(),
@@ -229,20 +235,11 @@ impl Asking<'_, '_> {
 fn joined(found: Vec<FlowChange>) -> Vec<FlowChange> {
     let mut all: Vec<FlowChange> = Vec::new();
     for change in found {
+        let place = |one: &FlowChange| (one.packet, one.old_place, one.new_place);
         let known = all.iter_mut().find(|known| {
-            (
-                known.old,
-                known.new,
-                known.old_place,
-                known.new_place,
-                &known.reasons,
-            ) == (
-                change.old,
-                change.new,
-                change.old_place,
-                change.new_place,
-                &change.reasons,
-            )
+            (known.old, known.new) == (change.old, change.new)
+                && place(known) == place(&change)
+                && known.reasons == change.reasons
         });
         match known {
             Some(known) => {

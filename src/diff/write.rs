@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Difference, FlowChange, RequirementChange, Side};
+use crate::decide::Packet;
 use crate::finding::Outcome;
 use crate::report::{Masked, json_text, markdown_code, markdown_text, one_line, witness_value};
 use crate::source::{Sources, Span};
@@ -284,6 +285,8 @@ struct FlowV1 {
     flows: Vec<String>,
     more: bool,
     witness: Option<Value>,
+    /// Which packet of the witness's conversation is stopped.
+    packet: &'static str,
     #[serde(rename = "oldLocation")]
     old: Option<PlaceV1>,
     #[serde(rename = "newLocation")]
@@ -330,6 +333,11 @@ fn json(difference: &Difference, sources: &Sources, _: bool) -> String {
         flows: change.flows.clone(),
         more: change.is_more,
         witness: change.witness.as_ref().map(witness_value),
+        packet: match change.packet {
+            Packet::Request => "request",
+            Packet::Reply => "reply",
+            Packet::Again => "again",
+        },
         old: change.old_place.map(place),
         new: change.new_place.map(place),
         reasons: change.reasons.clone(),
