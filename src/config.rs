@@ -32,6 +32,7 @@ mod recursor;
 mod resolv_conf;
 mod resolved;
 mod squid;
+mod terraform;
 mod toml;
 mod unbound;
 
@@ -57,6 +58,7 @@ pub const KINDS: &[&Kind] = &[
     &apache::KIND,
     &caddy::KIND,
     &haproxy::KIND,
+    &terraform::KIND,
     &hosting::KIND,
     &javascript::KIND,
 ];
