@@ -154,6 +154,18 @@ impl Atoms {
         }
     }
 
+    /// How far it is, for [`Atoms::back_to`].
+    pub(crate) fn mark(&self) -> (usize, usize, usize) {
+        (self.taken.len(), self.inner.len(), self.reserved)
+    }
+
+    /// Forgets what was met since: a rule that is only told of decides nothing.
+    pub(crate) fn back_to(&mut self, (taken, inner, reserved): (usize, usize, usize)) {
+        self.taken.truncate(taken);
+        self.inner.truncate(inner);
+        self.reserved = reserved;
+    }
+
     /// What was brought in and has to be quantified away.
     pub(crate) fn inner(&self) -> &[Inner] {
         &self.inner

@@ -152,12 +152,17 @@ impl<'a> Walk<'a> {
                 if piece.reach.is_empty() {
                     continue;
                 }
+                let met = self.synthetic.atoms.mark();
                 let compiled =
                     self.ground
                         .compile(self.space, self.synthetic, &rule.guard, &piece.env);
                 let (sure, maybe) = self.split(&piece.reach, &compiled);
                 self.note(rule.span, &rule.step, &sure, &maybe);
-                if sure.is_empty() && maybe.is_empty() || matches!(rule.step, Step::Continue) {
+                if matches!(rule.step, Step::Continue) {
+                    self.synthetic.atoms.back_to(met);
+                    continue;
+                }
+                if sure.is_empty() && maybe.is_empty() {
                     continue;
                 }
                 touched = true;

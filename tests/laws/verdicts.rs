@@ -320,12 +320,14 @@ fn one_is_as_many(case: &Case, told: &mut Told<'_>, flow: &Flow) -> Result<(), S
     let many = told.side(flow, &[])?;
     let mut one = Told::of(&case.gate, &question);
     let side = one.side(flow, &[])?;
-    // Alone, an unknown that is met twice may be met with less between.
+    // Alone, an unknown that is met twice may be met with less between; what varies for one flow is told apart from what
+    // is unknown for others less exactly; and a flow with too many worlds is no judge.
     let repeats = || {
         naive::fate(&case.gate, &question, flow)
-            .is_some_and(|seen| seen.may_be_inexact || seen.identity_twice)
+            .is_none_or(|seen| seen.may_be_inexact || seen.identity_twice)
     };
-    if side == many || many == Side::Undecided && repeats() {
+    let less = many == Side::Undecided && (side == Side::Varying || repeats());
+    if side == many || less {
         Ok(())
     } else {
         Err(format!(
