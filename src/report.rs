@@ -30,6 +30,7 @@ pub(crate) use json::{text as json_text, witness as witness_value};
 pub(crate) use markdown::{code as markdown_code, escaped as markdown_text};
 pub use mask::Masked;
 pub use patch::patch;
+pub(crate) use patch::{Step, steps};
 pub use visible::{one_line, visible};
 
 /// Every output format.

@@ -149,12 +149,20 @@ impl Pair {
         evaluator.keep(flows, &others.collect::<Vec<_>>())
     }
 
-    /// Asks both.
-    pub fn compare(&self, evaluator: &mut Evaluator<'_>, question: &Question) -> Compared {
+    /// Asks both, about those flows of the question that lie in `within` as far as their numbers say.
+    pub fn compare(
+        &self,
+        evaluator: &mut Evaluator<'_>,
+        question: &Question,
+        within: Flows,
+    ) -> Compared {
+        let is_number = |dim: &Dim| !dim.is_text() && !dim.is_inner();
+        let numbers: Vec<Dim> = Dim::ALL.into_iter().filter(is_number).collect();
+        let within = evaluator.keep(within, &numbers);
         let mut asked = question.clone();
         let numbers = Which::Old.number().union(&Which::New.number());
         asked.numbers.insert(self.both.selector, numbers);
-        let verdict = evaluator.ask(&asked);
+        let verdict = evaluator.ask_within(&asked, within);
         let sides = |evaluator: &mut Evaluator<'_>, which: Which| {
             Side::ALL.map(|side| (side, self.of_one(evaluator, side.of(&verdict), which)))
         };

@@ -57,7 +57,7 @@ pub(super) fn changes(
         if evaluator.is_empty(touched) {
             continue;
         }
-        let compared = pair.compare(&mut evaluator, question);
+        let compared = pair.compare(&mut evaluator, question, touched);
         let mut asking = Asking {
             target,
             gate: new,

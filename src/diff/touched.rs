@@ -10,15 +10,13 @@ use crate::model::{
     ChainId, Denial, Effect, Fallback, Gate, Guard, Onward, Rewrite, Rule, Step, Test, UnknownId,
     Value,
 };
+use crate::report::{self, steps};
 
 /// Rules by chain and index.
 pub(super) type Rules = BTreeSet<(usize, usize)>;
 
 /// How a marked rule denies: no packet filter's rule does so.
 pub(super) const MARK: Effect = Effect::Deny(Denial::DoesNotStart);
-
-/// Chains with more different rules than this are taken to differ in all of them.
-const MOST_COMPARED: usize = 2000;
 
 /// The rules that differ, of the old gate and of the new one; nothing where more than rules differs.
 pub(super) fn differing(old: &Gate, new: &Gate) -> Option<(Rules, Rules)> {
@@ -63,56 +61,25 @@ pub(super) fn marked(gate: &Gate, rules: &Rules) -> Gate {
     marked
 }
 
-/// The indexes of what stands on one side only: what is not part of a longest common order.
+/// The indexes of what stands on one side only: what is no part of the shortest way from one order to the other.
 fn apart(left: &[String], right: &[String]) -> (Vec<usize>, Vec<usize>) {
-    let pairs = left.iter().zip(right);
-    let head = pairs.take_while(|(left, right)| left == right).count();
-    let (old, new) = (
-        left.get(head..).unwrap_or(&[]),
-        right.get(head..).unwrap_or(&[]),
+    let (old, new): (Vec<&[u8]>, Vec<&[u8]>) = (
+        left.iter().map(String::as_bytes).collect(),
+        right.iter().map(String::as_bytes).collect(),
     );
-    let pairs = old.iter().rev().zip(new.iter().rev());
-    let tail = pairs.take_while(|(left, right)| left == right).count();
-    let old = old.get(..old.len() - tail).unwrap_or(&[]);
-    let new = new.get(..new.len() - tail).unwrap_or(&[]);
     let (mut gone, mut come) = (Vec::new(), Vec::new());
-    if old.len().max(new.len()) > MOST_COMPARED {
-        gone.extend(head..head + old.len());
-        come.extend(head..head + new.len());
-        return (gone, come);
-    }
-    // `common[i][j]`: how long the longest common order of `old[i..]` and `new[j..]` is.
-    let mut common = vec![vec![0_u16; new.len() + 1]; old.len() + 1];
-    let at = |common: &[Vec<u16>], i: usize, j: usize| {
-        common
-            .get(i)
-            .and_then(|row| row.get(j))
-            .copied()
-            .unwrap_or(0)
-    };
-    for (i, one) in old.iter().enumerate().rev() {
-        for (j, other) in new.iter().enumerate().rev() {
-            let longest = if one == other {
-                at(&common, i + 1, j + 1) + 1
-            } else {
-                at(&common, i + 1, j).max(at(&common, i, j + 1))
-            };
-            if let Some(place) = common.get_mut(i).and_then(|row| row.get_mut(j)) {
-                *place = longest;
-            }
-        }
-    }
     let (mut i, mut j) = (0, 0);
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old.get(i) == new.get(j) {
-            (i, j) = (i + 1, j + 1);
-        } else if j >= new.len() || i < old.len() && at(&common, i + 1, j) >= at(&common, i, j + 1)
-        {
-            gone.push(head + i);
-            i += 1;
-        } else {
-            come.push(head + j);
-            j += 1;
+    for step in steps(&old, &new) {
+        match step {
+            report::Step::Keep => (i, j) = (i + 1, j + 1),
+            report::Step::Remove => {
+                gone.push(i);
+                i += 1;
+            }
+            report::Step::Add => {
+                come.push(j);
+                j += 1;
+            }
         }
     }
     (gone, come)

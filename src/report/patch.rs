@@ -17,9 +17,12 @@ const MOST_DIFFERENCES: usize = 1000;
 
 /// What becomes of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
+    /// It stands on both sides.
     Keep,
+    /// It is gone.
     Remove,
+    /// It is new.
     Add,
 }
 
@@ -133,7 +136,7 @@ fn is_within(hunks: &[Hunk], old: usize, new: usize) -> bool {
 }
 
 /// The shortest way from one list of lines to the other.
-fn steps(old: &[&[u8]], new: &[&[u8]]) -> Vec<Step> {
+pub(crate) fn steps(old: &[&[u8]], new: &[&[u8]]) -> Vec<Step> {
     let same = |pairs: &mut dyn Iterator<Item = (&&[u8], &&[u8])>| {
         pairs.take_while(|(left, right)| left == right).count()
     };
