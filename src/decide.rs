@@ -39,6 +39,9 @@ pub struct Flows(Node);
 /// Operations that one question may take: far above what a million rules need, and seconds at the worst.
 const STANDARD_BUDGET: u64 = 100_000_000;
 
+/// The words of so many questions are remembered: requirements mostly ask about a few domains in turn.
+const WORDS_KEPT: usize = 8;
+
 /// Answers questions about one gate.
 #[derive(Debug)]
 pub struct Evaluator<'g> {
@@ -50,8 +53,8 @@ pub struct Evaluator<'g> {
     /// Which text sets the gate tests on which dimension.
     tested: BTreeMap<Dim, Vec<TextId>>,
     sketches: Sketches,
-    /// The words of the last question, and the words' cells.
-    words: Option<(WordsAsked, BTreeMap<Dim, Cells>)>,
+    /// The words of the last questions, the latest first, and the words' cells.
+    words: Vec<(WordsAsked, BTreeMap<Dim, Cells>)>,
 }
 
 /// What cells depend on: the words, and the port that stands in a URL.
@@ -230,7 +233,7 @@ impl<'g> Evaluator<'g> {
             visits: 0,
             tested,
             sketches: Sketches::of(gate),
-            words: None,
+            words: Vec::new(),
         }
     }
 
@@ -244,7 +247,7 @@ impl<'g> Evaluator<'g> {
         self.know_words(question);
         self.synthetic.next_question();
         let none = BTreeMap::new();
-        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        let cells = self.words.first().map_or(&none, |(_, cells)| cells);
         let mut asked = question.numbers.clone();
         asked.extend(cells.iter().map(|(dim, cells)| (*dim, cells.all())));
         let sets = asked.iter().map(|(dim, set)| (*dim, set.clone())).collect();
@@ -323,7 +326,7 @@ impl<'g> Evaluator<'g> {
     pub fn words(&mut self, question: &Question, flows: Flows, dim: Dim) -> Option<TextSpace> {
         self.know_words(question);
         let occurring = self.space.values(flows.0, dim);
-        let (_, cells) = self.words.as_ref()?;
+        let (_, cells) = self.words.first()?;
         let cells = cells.get(&dim)?;
         let inside = |cell: &usize| occurring.contains(*cell as u128);
         let kept: Vec<usize> = (0..cells.langs.len()).filter(inside).collect();
@@ -353,7 +356,7 @@ impl<'g> Evaluator<'g> {
     pub fn sample(&mut self, question: &Question, flows: Flows) -> Option<Sample> {
         self.know_words(question);
         let none = BTreeMap::new();
-        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        let cells = self.words.first().map_or(&none, |(_, cells)| cells);
         sample::sample(&mut self.space, question, cells, flows.0)
     }
 
@@ -375,7 +378,7 @@ impl<'g> Evaluator<'g> {
             return Vec::new();
         };
         let none = BTreeMap::new();
-        let cells = self.words.as_ref().map_or(&none, |(_, cells)| cells);
+        let cells = self.words.first().map_or(&none, |(_, cells)| cells);
         let mut asked = question.numbers.clone();
         asked.extend(cells.iter().map(|(dim, cells)| (*dim, cells.all())));
         let ground = Ground {
@@ -430,15 +433,18 @@ impl<'g> Evaluator<'g> {
 
     fn know_words(&mut self, question: &Question) {
         let port = question.numbers.get(&Dim::DestinationPort);
-        let asked = (&question.texts, port);
-        if self
-            .words
-            .as_ref()
-            .is_none_or(|((texts, known), _)| (texts, known.as_ref()) != asked)
-        {
-            let cells = words::cells(question, &self.gate.texts, &self.tested);
-            let asked = (question.texts.clone(), port.cloned());
-            self.words = Some((asked, cells));
+        let known = |((texts, known), _): &(WordsAsked, BTreeMap<Dim, Cells>)| {
+            *texts == question.texts && known.as_ref() == port
+        };
+        match self.words.iter().position(known) {
+            Some(0) => {}
+            Some(at) => self.words.swap(0, at),
+            None => {
+                let cells = words::cells(question, &self.gate.texts, &self.tested);
+                let asked = (question.texts.clone(), port.cloned());
+                self.words.truncate(WORDS_KEPT - 1);
+                self.words.insert(0, (asked, cells));
+            }
         }
     }
 }

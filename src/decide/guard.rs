@@ -307,8 +307,8 @@ impl Ground<'_> {
         let truth = match test {
             Test::In(dim, set) => self.number(synthetic, *dim, set, env),
             Test::Text(dim, text) => match env.get(*dim) {
-                Current::Of(of) => match self.cells.get(&of).map(|cells| cells.sets.get(text)) {
-                    Some(Some(set)) => Truth::Within(of, set.clone()),
+                Current::Of(of) => match self.cells.get(&of).map(|cells| cells.of(*text)) {
+                    Some(Some(set)) => Truth::Within(of, set),
                     Some(None) => Truth::Gap(synthetic.id(
                         UnknownKind::Opaque,
                         "too-large",

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::{
     Dim, DomainScope, Domains, Lang, LangError, Question, Ranges, TextId, TextSet, TextSpace,
@@ -27,11 +27,21 @@ pub(crate) struct Cells {
     pub(crate) words: Vec<String>,
     /// The words of each cell.
     pub(crate) langs: Vec<Lang>,
-    /// Which cells each tested set holds; a set that is not here is refused.
-    pub(crate) sets: FxHashMap<TextId, Ranges>,
+    /// Which cells tested sets hold, but for those that hold none.
+    sets: FxHashMap<TextId, Ranges>,
+    /// Tested sets that are too large to tell.
+    refused: FxHashSet<TextId>,
 }
 
 impl Cells {
+    /// Which cells a tested set holds; nothing where it is refused.
+    pub(crate) fn of(&self, set: TextId) -> Option<Ranges> {
+        if self.refused.contains(&set) {
+            return None;
+        }
+        Some(self.sets.get(&set).cloned().unwrap_or_default())
+    }
+
     /// All cells as numbers.
     pub(crate) fn all(&self) -> Ranges {
         match (self.words.len() as u128).checked_sub(1) {
@@ -75,22 +85,25 @@ fn cut(
     };
     let mut langs: Vec<(TextId, Lang)> = Vec::new();
     let mut sets = FxHashMap::default();
+    let mut refused = FxHashSet::default();
     let mut names_left = NAME_LIMIT;
     for id in tested {
         let Some(set) = texts.get(id.0 as usize) else {
             continue;
         };
         match within(set, space, url, &mut names_left) {
-            Ok(lang) if lang.is_empty() => {
-                sets.insert(*id, Ranges::empty());
-            }
+            Ok(lang) if lang.is_empty() => {}
             Ok(lang) => {
                 if let Ok(refined) = refine(&cells, &lang) {
                     cells = refined;
                     langs.push((*id, lang));
+                } else {
+                    refused.insert(*id);
                 }
             }
-            Err(_) => {}
+            Err(_) => {
+                refused.insert(*id);
+            }
         }
     }
     let witnesses: Vec<Vec<u8>> = cells
@@ -122,6 +135,7 @@ fn cut(
         words,
         langs: cells,
         sets,
+        refused,
     }
 }
 
@@ -134,6 +148,7 @@ fn only_word(space: &TextSpace) -> Option<String> {
 /// One word needs no cutting: every set holds it or not.
 fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surroundings>) -> Cells {
     let mut sets = FxHashMap::default();
+    let mut refused = FxHashSet::default();
     for id in tested {
         let Some(set) = texts.get(id.0 as usize) else {
             continue;
@@ -144,21 +159,21 @@ fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surro
                 set.contains(&word)
             }
         };
-        if let Some(holds) = holds {
-            sets.insert(
-                *id,
-                if holds {
-                    Ranges::one(0)
-                } else {
-                    Ranges::empty()
-                },
-            );
+        match holds {
+            Some(true) => {
+                sets.insert(*id, Ranges::one(0));
+            }
+            Some(false) => {}
+            None => {
+                refused.insert(*id);
+            }
         }
     }
     Cells {
         langs: vec![Lang::literal(word.as_bytes())],
         words: vec![word],
         sets,
+        refused,
     }
 }
 
@@ -349,10 +364,10 @@ mod tests {
         let cells = cells(&question, &texts, &tested(&texts));
         let host = &cells[&Dim::Host];
         assert_eq!(host.words.len(), 2);
-        assert_eq!(host.sets[&TextId(0)], host.all());
-        assert_eq!(host.sets[&TextId(1)].count(), 1);
-        assert!(host.sets[&TextId(2)].is_empty());
-        assert!(host.sets[&TextId(3)].is_empty());
+        assert_eq!(host.of(TextId(0)).unwrap(), host.all());
+        assert_eq!(host.of(TextId(1)).unwrap().count(), 1);
+        assert!(host.of(TextId(2)).unwrap().is_empty());
+        assert!(host.of(TextId(3)).unwrap().is_empty());
     }
 
     #[test]
@@ -371,7 +386,7 @@ mod tests {
         };
         let cells = cells(&question, &texts, &tested(&texts));
         let host = &cells[&Dim::Host];
-        assert_eq!(host.sets[&TextId(0)], host.all());
-        assert!(host.sets[&TextId(1)].is_empty());
+        assert_eq!(host.of(TextId(0)).unwrap(), host.all());
+        assert!(host.of(TextId(1)).unwrap().is_empty());
     }
 }

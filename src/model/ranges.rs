@@ -7,7 +7,7 @@
 //! that equal sets are equal values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// An inclusive range of integers, `low <= high`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +74,8 @@ pub fn to_address(value: u128) -> IpAddr {
 impl Ranges {
     /// No value.
     pub fn empty() -> Self {
-        Self(Store::Many(Arc::from([])))
+        static NONE: LazyLock<Arc<[Range]>> = LazyLock::new(|| Arc::from([]));
+        Self(Store::Many(Arc::clone(&NONE)))
     }
 
     /// Every value of 128 bits.
@@ -123,7 +124,8 @@ impl Ranges {
 
     /// Any ranges, in any order, overlapping or not.
     pub fn from_unsorted(mut ranges: Vec<Range>) -> Self {
-        ranges.sort_unstable();
+        // Mostly two sorted runs: a stable sort merges them.
+        ranges.sort();
         let mut merged: Vec<Range> = Vec::with_capacity(ranges.len());
         for range in ranges {
             match merged.last_mut() {
@@ -138,8 +140,9 @@ impl Ranges {
 
     fn from_canonical(ranges: Vec<Range>) -> Self {
         match ranges.as_slice() {
+            [] => Self::empty(),
             [one] => Self(Store::One([*one])),
-            [] | [_, _, ..] => Self(Store::Many(ranges.into())),
+            [_, _, ..] => Self(Store::Many(ranges.into())),
         }
     }
 
@@ -241,13 +244,14 @@ impl Ranges {
     /// The values in either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::from_unsorted(
-            self.ranges()
-                .iter()
-                .chain(other.ranges())
-                .copied()
-                .collect(),
-        )
+        if other.is_empty() {
+            return self.clone();
+        }
+        if self.is_empty() {
+            return other.clone();
+        }
+        let both = self.ranges().iter().chain(other.ranges());
+        Self::from_unsorted(both.copied().collect())
     }
 
     /// The values of this set that are not in the other.

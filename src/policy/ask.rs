@@ -198,8 +198,7 @@ pub(super) fn connects(
 
 /// A public address that no rule names; `None` where no rule tests the host's addresses.
 fn stranger(gate: &Gate) -> Option<Ranges> {
-    let mut named = Ranges::empty();
-    let mut tests = false;
+    let mut named = Vec::new();
     let mut open: Vec<&Guard> = gate
         .chains
         .iter()
@@ -209,15 +208,16 @@ fn stranger(gate: &Gate) -> Option<Ranges> {
         match guard {
             Guard::All(guards) | Guard::AnyOf(guards) => open.extend(guards),
             Guard::Not(guard) => open.push(guard),
-            Guard::Is(Test::AnyAddress(ranges)) => {
-                tests = true;
-                named = named.union(ranges);
-            }
+            Guard::Is(Test::AnyAddress(ranges)) => named.push(ranges),
             Guard::Always | Guard::Is(_) | Guard::Unknown(_) => {}
         }
     }
-    let address = Ranges::min(&public().minus(&named))?;
-    tests.then(|| Ranges::one(address))
+    if named.is_empty() {
+        return None;
+    }
+    let named = named.iter().flat_map(|ranges| ranges.ranges());
+    let named = Ranges::from_unsorted(named.copied().collect());
+    Ranges::min(&public().minus(&named)).map(Ranges::one)
 }
 
 /// One CONNECT request.

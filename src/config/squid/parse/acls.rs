@@ -150,6 +150,8 @@ impl Reader<'_> {
         let mut taken = Vec::new();
         let mut times = Vec::new();
         let given = !items.is_empty();
+        let known = self.config.acls.get(index);
+        let known = known.map_or((0, 0), |acl| (acl.words.len(), acl.patterns.len()));
         if let Some(acl) = self.config.acls.get_mut(index) {
             for item in items {
                 match item {
@@ -163,7 +165,7 @@ impl Reader<'_> {
         for (span, taken) in taken {
             self.tell(index, span, taken);
         }
-        self.never_matching(index, shape);
+        self.never_matching(index, shape, known);
         if !given {
             self.report(
                 IGNORED_LINE,
@@ -175,8 +177,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Values that Squid takes without a word and that never match.
-    fn never_matching(&mut self, index: usize, shape: Shape) {
+    /// Values that Squid takes without a word and that never match; those behind the words and patterns that were known
+    /// before.
+    fn never_matching(&mut self, index: usize, shape: Shape, known: (usize, usize)) {
         let Some(acl) = self.config.acls.get(index) else {
             return;
         };
@@ -185,6 +188,7 @@ impl Reader<'_> {
             found.extend(
                 acl.words
                     .iter()
+                    .skip(known.0)
                     .filter(|word| odd_domain(&word.value))
                     .cloned(),
             );
@@ -192,6 +196,7 @@ impl Reader<'_> {
         let invalid: Vec<_> = acl
             .patterns
             .iter()
+            .skip(known.1)
             .filter(|pattern| ere::parse(&pattern.text, false) == Err(ere::Failure::Invalid))
             .map(|pattern| pattern.span)
             .collect();
