@@ -117,6 +117,16 @@ pub trait Files {
     fn open(&self, from: FileId, name: &str) -> Opened;
     /// Opens all files that match a glob, in the order of their names; none is an empty list.
     fn glob(&self, from: FileId, pattern: &str) -> Vec<(String, Opened)>;
+    /// Opens the other files in the folder of `from` whose beginning is wanted, in the order of their names.
+    fn beside(&self, from: FileId, wanted: &dyn Fn(&[u8]) -> bool) -> Vec<(String, Opened)> {
+        let is_wanted = |opened: &Opened| match opened {
+            Opened::Found { file, bytes } => *file != from && wanted(bytes),
+            Opened::Missing | Opened::Refused(_) => false,
+        };
+        let mut found = self.glob(from, "*");
+        found.retain(|(_, opened)| is_wanted(opened));
+        found
+    }
 }
 
 /// What came of opening a file.

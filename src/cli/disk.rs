@@ -8,6 +8,7 @@
 //! root is refused.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,8 @@ use gatelint::source::{FileId, SourceError};
 
 /// A glob gives at most this many files.
 const MOST_MATCHES: usize = 10_000;
+/// How much of a file is looked at to see what it is.
+const BEGINNING: u64 = 1_024;
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,9 @@ impl From<std::io::Error> for DiskError {
     }
 }
 
+/// A file and how it begins.
+type Beginning = (PathBuf, Vec<u8>);
+
 /// The disk below roots.
 #[derive(Debug)]
 pub(super) struct Disk<'s> {
@@ -62,6 +68,8 @@ struct Known {
     places: HashMap<FileId, Place>,
     /// What came on standard input.
     taken: Option<FileId>,
+    /// How the files of a folder begin: many configs of one folder may ask.
+    beginnings: HashMap<PathBuf, Arc<[Beginning]>>,
 }
 
 /// Where a file is.
@@ -233,6 +241,27 @@ impl<'s> Disk<'s> {
         places
     }
 
+    /// How the files in the folder of a place begin, in the order of their names.
+    fn beginnings(&self, place: &Place) -> Arc<[Beginning]> {
+        let folder = place.path.parent().unwrap_or(Path::new(""));
+        if let Some(known) = self.known().beginnings.get(folder) {
+            return Arc::clone(known);
+        }
+        let found: Arc<[_]> = matches(&folder.join("*"), &place.root)
+            .into_iter()
+            .filter(|path| {
+                let inside = |real: PathBuf| real.starts_with(&place.root) && real.is_file();
+                path.canonicalize().is_ok_and(inside)
+            })
+            .filter_map(|path| beginning(&path).ok().map(|bytes| (path, bytes)))
+            .collect();
+        let mut known = self.known();
+        known
+            .beginnings
+            .insert(folder.to_owned(), Arc::clone(&found));
+        found
+    }
+
     fn open_at(&self, from: &Place, path: &Path) -> Opened {
         match self.read(path, &from.root, Some(&from.root)) {
             Ok(file) => Opened::Found {
@@ -279,6 +308,20 @@ impl Files for Disk<'_> {
         found
             .into_iter()
             .map(|path| (self.label(&path), self.open_at(&from, &path)))
+            .collect()
+    }
+
+    fn beside(&self, from: FileId, wanted: &dyn Fn(&[u8]) -> bool) -> Vec<(String, Opened)> {
+        let Some(place) = self.place(from) else {
+            return Vec::new();
+        };
+        let beginnings = self.beginnings(&place);
+        let opened = beginnings
+            .iter()
+            .filter(|(path, beginning)| wanted(beginning) && *path != place.path)
+            .map(|(path, _)| (self.label(path), self.open_at(&place, path)));
+        opened
+            .filter(|(_, opened)| !matches!(opened, Opened::Found { file, .. } if *file == from))
             .collect()
     }
 }
@@ -372,6 +415,18 @@ pub(super) fn write(path: &Path, text: &str) -> std::io::Result<()> {
 )]
 pub(super) fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the shell's one place that reads files"
+)]
+fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(BEGINNING)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Writes a file that is not there yet.

@@ -8,6 +8,7 @@
 
 mod body;
 mod book;
+mod companions;
 mod context;
 mod diagnose;
 mod environment;
@@ -17,11 +18,13 @@ mod forms;
 mod hooks;
 mod lower;
 mod matches;
+mod members;
 mod names;
 mod nat;
 mod options;
 mod parse;
 mod roles;
+mod sets;
 mod syntax;
 mod targets;
 mod values;
@@ -40,11 +43,13 @@ pub(crate) const KIND: Kind = Kind {
     diagnostics: diagnose::DIAGNOSTICS,
 };
 
-fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
+fn read(input: &Input<'_>, files: &dyn Files, facts: &Facts) -> Reading {
     let family = forms::family(input.path, input.bytes);
     let tree = parse::parse(input.file, input.bytes, family);
     let mut book = book::Book::new(input.file, input.bytes, family);
     book.completed_by = forms::completed_by(input.path, input.bytes);
+    let beside = companions::companions(input, files, input.bytes);
+    book.sets = beside.sets;
     let mut ruleset = lower::chains(&tree, &mut book);
     let drafts = [
         ("INPUT", hooks::input as fn(&mut lower::Draft<'_>)),
@@ -58,7 +63,7 @@ fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
     });
     let roles = roles::roles(&ruleset, &mut book, facts);
     let mut gates = lower::distribute(&mut ruleset, drafts.into());
-    let own = facts.get("addresses").map(addresses);
+    let own = facts.get("addresses").map(addresses).or(beside.addresses);
     for gate in &mut gates {
         gate.own_addresses.clone_from(&own);
     }
@@ -66,6 +71,8 @@ fn read(input: &Input<'_>, _files: &dyn Files, facts: &Facts) -> Reading {
     let mut reading = Reading {
         gates,
         statements: tree.statements,
+        companions: beside.files,
+        assumptions: beside.assumptions,
         ..Reading::default()
     };
     roles.apply(&mut reading);

@@ -2,8 +2,11 @@
 //!
 //! A chain may serve several gates; its rules are lowered once, so what they name is numbered per file, not per gate.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
+use super::sets::Sets;
 use super::syntax::{Problem, ProblemKind};
 use crate::model::{
     Family, Guard, Range, Ranges, TextId, TextSet, Unknown, UnknownId, UnknownKind,
@@ -18,12 +21,16 @@ pub(super) struct Book<'a> {
     pub(super) family: Family,
     /// The file is a template or a fragment that another program completes: what is missing is no mistake.
     pub(super) completed_by: Option<&'static str>,
+    /// What lies beside the file.
+    pub(super) sets: Arc<Sets>,
     pub(super) problems: Vec<Problem>,
     pub(super) texts: Vec<TextSet>,
     pub(super) unknowns: Vec<Unknown>,
     text_ids: FxHashMap<Vec<u8>, TextId>,
     by_identity: FxHashMap<String, UnknownId>,
     flags: FxHashMap<(u8, u8), Ranges>,
+    /// What a set asks on the sides that rules name, so that a large one is asked only once.
+    pub(super) set_guards: FxHashMap<(Vec<u8>, Vec<u8>), Guard>,
     /// Rules that were read, and those of them that were understood in full.
     pub(super) rules: usize,
     pub(super) understood: usize,
@@ -39,6 +46,8 @@ impl<'a> Book<'a> {
             bytes,
             family,
             completed_by: None,
+            sets: Arc::default(),
+            set_guards: FxHashMap::default(),
             problems: Vec::new(),
             texts: Vec::new(),
             unknowns: Vec::new(),

@@ -4,6 +4,7 @@
 //! asked twice has one answer.
 
 use super::body::Body;
+use super::members;
 use super::words::Word;
 use crate::model::{Dim, Family, Guard, Range, Ranges, Test, address};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -128,9 +129,8 @@ impl<'a> Body<'_, '_, 'a> {
         }
     }
 
-    /// `--match-set NAME src,dst`: what the set holds stands elsewhere.
+    /// `--match-set NAME src,dst`: what the set holds stands in a file beside.
     pub(super) fn set(&mut self, option: &Word<'a>, word: &Word<'a>) -> Guard {
-        let name = String::from_utf8_lossy(&word.text).into_owned();
         if !matches!(&*option.text, b"--match-set" | b"--set") {
             return self.opaque_guard("set", "knowing the counters of the set", option);
         }
@@ -142,14 +142,8 @@ impl<'a> Body<'_, '_, 'a> {
         let Some(sides) = sides else {
             return self.bad_value(word, "set with its `src` and `dst`");
         };
-        let sides = String::from_utf8_lossy(&sides.text).into_owned();
         let span = self.book.span(word.start, word.end);
-        self.book.fact(
-            "set",
-            format!("`ipset save` for `{name}`"),
-            format!("set:{name}:{sides}"),
-            span,
-        )
+        members::guard(self.book, &word.text, &sides.text, span)
     }
 
     /// `-m policy`: whether `IPsec` covers the packet.

@@ -234,7 +234,7 @@ impl Match {
     }
 
     /// What an instance of the match takes once, as a bit of all matches': an option, or options of which one excludes
-    /// the others (`xtables_option_parse` in libxtables, `tcp_parse` in libxt_tcp.c).
+    /// the others (`xtables_option_parse` in libxtables, `tcp_parse` in `libxt_tcp.c`).
     pub(super) fn once(self, option: &[u8]) -> u32 {
         let at = match option {
             b"--dport" | b"--destination-port" => 0,

@@ -133,12 +133,6 @@ pub(super) fn step(body: &mut Body<'_, '_, '_>) -> Step {
 
 /// Of the changes that such a target makes, one excludes the others (`xtables_option_parse` in libxtables).
 fn one_change(body: &mut Body<'_, '_, '_>, target: &[u8]) {
-    if !matches!(
-        target,
-        b"MARK" | b"CONNMARK" | b"TOS" | b"DSCP" | b"TTL" | b"HL"
-    ) {
-        return;
-    }
     const CHANGES: [&[u8]; 8] = [
         b"--set-",
         b"--and-",
@@ -149,6 +143,12 @@ fn one_change(body: &mut Body<'_, '_, '_>, target: &[u8]) {
         b"--ttl-",
         b"--hl-",
     ];
+    if !matches!(
+        target,
+        b"MARK" | b"CONNMARK" | b"TOS" | b"DSCP" | b"TTL" | b"HL"
+    ) {
+        return;
+    }
     let is_change =
         |word: &&Word<'_>| !word.quoted && CHANGES.iter().any(|way| word.text.starts_with(way));
     let second = body.options.iter().filter(is_change).nth(1).cloned();
