@@ -7,6 +7,8 @@
 //! Invariants: on every path dimensions ascend; neighbouring runs lead to different nodes; the last run ends at
 //! `u128::MAX`.
 
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
@@ -35,10 +37,22 @@ type Run = (u128, Node);
 /// `(low, high, rest)`: the values of a leading dimension from `low` to `high`, and what the others may be.
 pub(crate) type Slice = (u128, u128, Node);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Branch {
     dim: u8,
     runs: Rc<[Run]>,
+}
+
+impl Hash for Branch {
+    /// One word per run: nodes may have very many.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u8(self.dim);
+        for (high, node) in self.runs.iter() {
+            let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+            let high = half(*high) ^ half(*high >> 64).rotate_left(29);
+            state.write_u64(high ^ u64::from(node.0).rotate_left(48));
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,16 +132,18 @@ impl Space {
             dim,
             runs: merged.into(),
         };
-        if let Some(node) = self.ids.get(&branch) {
-            return *node;
-        }
-        self.held += NODE_WEIGHT + branch.runs.len();
+        let runs = branch.runs.len();
+        let slot = match self.ids.entry(branch) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(slot) => slot,
+        };
+        let node = Node(u32::try_from(self.branches.len() + 2).unwrap_or(u32::MAX));
+        self.branches.push(slot.key().clone());
+        slot.insert(node);
+        self.held += NODE_WEIGHT + runs;
         self.exhausted |= self.bounds.is_some_and(|bounds| {
             self.held + self.memo.len() > bounds.held || self.steps > bounds.steps
         });
-        let node = Node(u32::try_from(self.branches.len() + 2).unwrap_or(u32::MAX));
-        self.branches.push(branch.clone());
-        self.ids.insert(branch, node);
         node
     }
 

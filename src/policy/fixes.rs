@@ -16,6 +16,8 @@ use crate::source::Span;
 
 /// More than this many candidates are not tried for one finding.
 const MOST_TRIED: usize = 6;
+/// Bytes that are read again for the fixes of one file, all candidates together; one is always tried.
+const MOST_READ: usize = 128 << 20;
 /// More than this many are not offered.
 const MOST_OFFERED: usize = 2;
 
@@ -34,6 +36,7 @@ pub(super) fn offer(
         before: results.iter().map(key).collect(),
         groups: &told.groups,
         known: Vec::new(),
+        read: 0,
     };
     let mut offers: Vec<Vec<Proved>> = vec![Vec::new(); results.len()];
     for (at, finding) in results.iter().enumerate() {
@@ -175,6 +178,8 @@ struct Trials<'a> {
     groups: &'a [(String, String, Rc<Groups>)],
     /// What edits mend.
     known: Vec<(Vec<Edit>, Vec<usize>)>,
+    /// Bytes that were read again.
+    read: usize,
 }
 
 impl Trials<'_> {
@@ -190,6 +195,10 @@ impl Trials<'_> {
         let Some(bytes) = applied(input.bytes, input.file, edits) else {
             return Vec::new();
         };
+        if self.read > 0 && self.read + bytes.len() > MOST_READ {
+            return Vec::new();
+        }
+        self.read += bytes.len();
         let input = Input {
             bytes: &bytes,
             ..self.subject.input

@@ -65,7 +65,11 @@ pub(super) fn rule<'a>(book: &mut Book<'a>, place: Place<'_, 'a>, line: RuleLine
     let guard = match guards.len() {
         0 => Guard::Always,
         1 => guards.pop().unwrap_or(Guard::Always),
-        _ => Guard::All(guards),
+        _ => {
+            // There may be a million rules.
+            guards.shrink_to_fit();
+            Guard::All(guards)
+        }
     };
     Rule { guard, step, span }
 }
