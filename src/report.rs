@@ -28,7 +28,7 @@ mod visible;
 pub use human::problem;
 pub(crate) use json::{text as json_text, witness as witness_value};
 pub(crate) use markdown::{code as markdown_code, escaped as markdown_text};
-pub use mask::Masked;
+pub use mask::{Masked, Secrets};
 pub use patch::patch;
 pub(crate) use patch::{Step, steps};
 pub use visible::{one_line, visible};

@@ -216,11 +216,13 @@ fn known(
     sources: &Sources,
     disk: &Disk<'_>,
 ) -> Result<Option<Baseline>, ()> {
-    let Some(path) = arguments.baseline.clone().or_else(|| declared.baseline()) else {
-        return Ok(None);
+    let (path, folder) = match (&arguments.baseline, declared.baseline()) {
+        (Some(path), _) => (path.clone(), None),
+        (None, Some(path)) => (path, Some(declared.folder.as_path())),
+        (None, None) => return Ok(None),
     };
     let read = disk
-        .load(&path, None)
+        .load(&path, folder)
         .map_err(|error| error.to_string())
         .and_then(|file| {
             let bytes = &sources.file(file).bytes;

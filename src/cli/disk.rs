@@ -20,6 +20,8 @@ use gatelint::source::{FileId, SourceError};
 const MOST_MATCHES: usize = 10_000;
 /// How much of a file is looked at to see what it is.
 const BEGINNING: u64 = 1_024;
+/// A larger file is no part of a config: what a repository holds in a few bytes may fill the memory once unpacked.
+const LARGEST_INCLUDED: u64 = 256 << 20;
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,8 @@ pub(super) enum DiskError {
     NotRegular,
     #[error("it lies outside the root {0}; choose another with --root")]
     Outside(String),
+    #[error("it has more than 256 MiB")]
+    Large,
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error("{0}")]
@@ -92,7 +96,7 @@ impl<'s> Disk<'s> {
         })
     }
 
-    /// Reads a file that the user named, or that a walk of `walked` met.
+    /// Reads a file that the user named, or that a walk of `walked`, or the project's config in it, led to.
     pub(super) fn load(&self, path: &Path, walked: Option<&Path>) -> Result<FileId, DiskError> {
         let root = match &self.root {
             Some(root) => root.clone(),
@@ -100,11 +104,11 @@ impl<'s> Disk<'s> {
         };
         // A file that the user names is read wherever its link leads; one that a walk meets must stay inside.
         let bound = walked.map(|_| root.as_path());
-        self.read(path, &root, bound)
+        self.read(path, &root, bound, false)
     }
 
-    /// The bytes of a file that a walk of `walked` met, not kept.
-    pub(super) fn peek(&self, path: &Path, walked: &Path) -> Result<Vec<u8>, DiskError> {
+    /// The first `most` bytes of a file that a walk of `walked` met, not kept.
+    pub(super) fn peek(&self, path: &Path, walked: &Path, most: u64) -> Result<Vec<u8>, DiskError> {
         let root = match &self.root {
             Some(root) => root.clone(),
             None => default_root(walked)?,
@@ -113,7 +117,7 @@ impl<'s> Disk<'s> {
         if !real.starts_with(&root) {
             return Err(DiskError::Outside(self.label(&root)));
         }
-        Ok(contents(&real)?)
+        Ok(start(&real, most)?)
     }
 
     /// Takes text that has no file, and seeks what it names below the current folder.
@@ -149,7 +153,13 @@ impl<'s> Disk<'s> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, path: &Path, root: &Path, bound: Option<&Path>) -> Result<FileId, DiskError> {
+    fn read(
+        &self,
+        path: &Path,
+        root: &Path,
+        bound: Option<&Path>,
+        is_included: bool,
+    ) -> Result<FileId, DiskError> {
         let real = path.canonicalize()?;
         if let Some(bound) = bound
             && !real.starts_with(bound)
@@ -168,6 +178,9 @@ impl<'s> Disk<'s> {
         }
         if u32::try_from(about.len()).is_err() {
             return Err(SourceError::TooLarge(about.len()).into());
+        }
+        if is_included && about.len() > LARGEST_INCLUDED {
+            return Err(DiskError::Large);
         }
         let bytes = contents(&real)?;
         let file = self.sources.add(self.label(path), bytes)?;
@@ -253,7 +266,7 @@ impl<'s> Disk<'s> {
                 let inside = |real: PathBuf| real.starts_with(&place.root) && real.is_file();
                 path.canonicalize().is_ok_and(inside)
             })
-            .filter_map(|path| beginning(&path).ok().map(|bytes| (path, bytes)))
+            .filter_map(|path| start(&path, BEGINNING).ok().map(|bytes| (path, bytes)))
             .collect();
         let mut known = self.known();
         known
@@ -263,7 +276,7 @@ impl<'s> Disk<'s> {
     }
 
     fn open_at(&self, from: &Place, path: &Path) -> Opened {
-        match self.read(path, &from.root, Some(&from.root)) {
+        match self.read(path, &from.root, Some(&from.root), true) {
             Ok(file) => Opened::Found {
                 file,
                 bytes: Arc::clone(&self.sources.file(file).bytes),
@@ -272,6 +285,7 @@ impl<'s> Disk<'s> {
             Err(DiskError::Outside(_)) => Opened::Refused("it lies outside the root"),
             Err(DiskError::Folder) => Opened::Refused("it is a folder"),
             Err(DiskError::NotRegular) => Opened::Refused("it is no regular file"),
+            Err(DiskError::Large) => Opened::Refused("it has more than 256 MiB"),
             Err(DiskError::Source(_)) => Opened::Refused("it has 4 GiB or more"),
             Err(DiskError::Io(_)) => Opened::Refused("it cannot be read"),
         }
@@ -370,7 +384,8 @@ fn matches(pattern: &Path, root: &Path) -> Vec<PathBuf> {
 
 /// The repository that a path lies in, else its folder.
 fn default_root(path: &Path) -> Result<PathBuf, DiskError> {
-    let real = path.canonicalize()?;
+    let is_here = path.as_os_str().is_empty();
+    let real = if is_here { Path::new(".") } else { path }.canonicalize()?;
     let folder = if real.is_dir() {
         real.as_path()
     } else {
@@ -417,14 +432,11 @@ pub(super) fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the shell's one place that reads files"
-)]
-fn beginning(path: &Path) -> std::io::Result<Vec<u8>> {
+/// At most so many bytes of a file.
+fn start(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?
-        .take(BEGINNING)
+        .take(most)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gatelint::finding::Report;
 use gatelint::policy::ParameterValue;
+use gatelint::report::visible;
 use gatelint::{Context, Facts, Policy, Sources};
 
 use super::Exit;
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: &InitArguments) -> Exit {
     let text = text(&report, &policies, &arguments.policy.names(), &sources);
     if !arguments.yes {
         screen::say("this is what `gatelint init --yes` writes to gatelint.yaml:");
-        return match screen::write(&text) {
+        return match screen::write(&visible(&text)) {
             Ok(()) => Exit::Fine,
             Err(_) => Exit::Unusable,
         };

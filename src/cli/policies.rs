@@ -25,7 +25,7 @@ pub(super) fn load(
         Some((declared, project)) if arguments.policy.is_empty() && !project.extends.is_empty() => {
             extended(declared, project, sources, disk, &networks)?
         }
-        Some(_) | None => named(&arguments.names(), sources, disk, &networks)?,
+        Some(_) | None => named(&arguments.names(), None, sources, disk, &networks)?,
     };
     for (name, value) in project.iter().flat_map(|(_, project)| &project.set) {
         if let Err(mut error) = set(&mut policies, &name.value, value) {
@@ -74,7 +74,7 @@ fn extended(
         } else {
             declared.folder.join(name).to_string_lossy().into_owned()
         };
-        for policy in named(&[name], sources, disk, networks)? {
+        for policy in named(&[name], Some(&declared.folder), sources, disk, networks)? {
             if let Some(pinned) = pinned.filter(|pinned| *pinned != policy.version) {
                 let error = PolicyError {
                     span: Some(word.span),
@@ -90,9 +90,10 @@ fn extended(
     Some(policies)
 }
 
-/// Reads policies by their names; says what is wrong with them.
+/// Reads policies by their names; says what is wrong with them. What a config in a folder names must lie in its root.
 pub(super) fn named(
     names: &[String],
+    folder: Option<&Path>,
     sources: &Sources,
     disk: &Disk<'_>,
     networks: &Networks,
@@ -100,7 +101,7 @@ pub(super) fn named(
     let mut policies = Vec::new();
     let mut is_fine = true;
     for name in names {
-        let read = match open(name, sources, disk, networks) {
+        let read = match open(name, folder, sources, disk, networks) {
             Ok(read) => read,
             Err(error) => {
                 screen::say(&format!("error: {error}"));
@@ -124,13 +125,14 @@ pub(super) fn named(
 /// Opens a policy by its name; an error says that there is none.
 fn open(
     name: &str,
+    folder: Option<&Path>,
     sources: &Sources,
     disk: &Disk<'_>,
     networks: &Networks,
 ) -> Result<Result<Policy, Vec<PolicyError>>, String> {
     let Some(builtin) = name.strip_prefix("builtin:") else {
         let file = disk
-            .load(Path::new(name), None)
+            .load(Path::new(name), folder)
             .map_err(|error| format!("policy {name}: {error}"))?;
         return Ok(policy::parse(sources, file, networks));
     };

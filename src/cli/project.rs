@@ -54,7 +54,10 @@ impl Declared {
             return Some(Self::default());
         };
         let label = disk.label(&path);
-        let file = match disk.load(&path, None) {
+        // One that is only met must lie in the project: a link in it could show any file as a faulty config.
+        let folder = folder_of(&path);
+        let met = arguments.config.is_none().then_some(folder.as_path());
+        let file = match disk.load(&path, met) {
             Ok(file) => file,
             Err(error) => {
                 screen::say(&format!("error: {label}: {error}"));

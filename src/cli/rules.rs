@@ -3,6 +3,7 @@
 use gatelint::finding::RuleInfo;
 use gatelint::policy::did_you_mean;
 use gatelint::project::covers;
+use gatelint::report::visible;
 use gatelint::{Facts, Policy, Sources};
 
 use super::Exit;
@@ -104,7 +105,8 @@ fn load(project: &ProjectArguments, arguments: &PolicyArguments) -> Option<Vec<P
 }
 
 fn finish(text: &str) -> Exit {
-    if screen::write(text).is_ok() {
+    // Policies are other people's text as much as configs are.
+    if screen::write(&visible(text)).is_ok() {
         Exit::Fine
     } else {
         Exit::Unusable

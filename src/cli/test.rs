@@ -2,6 +2,7 @@
 
 use gatelint::Sources;
 use gatelint::policy::{self, Networks};
+use gatelint::report::visible;
 
 use super::Exit;
 use super::arguments::TestArguments;
@@ -15,7 +16,8 @@ pub(super) fn run(arguments: &TestArguments) -> Exit {
         return Exit::Unusable;
     };
     let networks = Networks::embedded();
-    let Some(policies) = policies::named(&arguments.policy, &sources, &disk, &networks) else {
+    let Some(policies) = policies::named(&arguments.policy, None, &sources, &disk, &networks)
+    else {
         return Exit::Unusable;
     };
     let (mut lines, mut passed, mut failed) = (Vec::new(), 0usize, 0usize);
@@ -36,7 +38,7 @@ pub(super) fn run(arguments: &TestArguments) -> Exit {
     }
     lines.push(format!("{passed} passed, {failed} failed"));
     lines.push(String::new());
-    if screen::write(&lines.join("\n")).is_err() {
+    if screen::write(&visible(&lines.join("\n"))).is_err() {
         Exit::Unusable
     } else if failed > 0 {
         Exit::Findings

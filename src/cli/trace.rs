@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use gatelint::config::Reading;
-use gatelint::report::visible;
+use gatelint::report::{Secrets, visible};
 use gatelint::trace::{Answer, AnswerStep, Certainty, Request, answer, in_words};
 use gatelint::{Context, Sources, Target};
 
 use super::Exit;
 use super::arguments::{InputArguments, TraceArguments};
-use super::disk::Disk;
+use super::disk::{Disk, DiskError};
 use super::{check, screen, walk};
 
 /// `->` is a word of requests, but the argument parser would take it for a flag.
@@ -61,7 +61,12 @@ fn traced(arguments: &TraceArguments) -> Result<Exit, String> {
     };
     let files = found.files(&sources);
     let targets = found.targets(&files);
-    let answers = answers(arguments, &sources, &disk, &targets, &requests)?;
+    let answers = answers(arguments, &sources, &disk, &targets, &requests);
+    let secrets = Secrets::of(&sources);
+    let mut answers = answers.map_err(|error| secrets.without(&error))?;
+    for answer in &mut answers {
+        make_showable(answer, &secrets);
+    }
     let text = if arguments.format == "json" {
         serde_json::to_string_pretty(&answers).map_err(|error| error.to_string())? + "\n"
     } else {
@@ -76,6 +81,20 @@ fn traced(arguments: &TraceArguments) -> Result<Exit, String> {
     } else {
         Exit::Findings
     })
+}
+
+/// Takes out of an answer what a config may hold and nobody should be shown: secrets, and what a terminal would obey.
+fn make_showable(answer: &mut Answer, secrets: &Secrets) {
+    let show = |text: &mut String| *text = visible(&secrets.without(text)).into_owned();
+    answer.gate.iter_mut().for_each(show);
+    answer
+        .steps
+        .iter_mut()
+        .for_each(|step| show(&mut step.text));
+    for reason in &mut answer.reasons {
+        show(&mut reason.text);
+        reason.path.iter_mut().for_each(show);
+    }
 }
 
 /// The config is read again where a request changes what is known while reading (the page's origin).
@@ -141,7 +160,12 @@ fn text_of(path: &Path) -> Result<String, String> {
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
     } else {
-        super::disk::contents(path)
+        match std::fs::metadata(path) {
+            Ok(about) if !about.is_file() => {
+                return Err(format!("{}: {}", path.display(), DiskError::NotRegular));
+            }
+            Ok(_) | Err(_) => super::disk::contents(path),
+        }
     };
     let bytes = bytes.map_err(|error| format!("{}: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("{}: no UTF-8", path.display()))

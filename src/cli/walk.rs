@@ -25,6 +25,8 @@ const COPIES: [&str; 14] = [
 const NO_FILES: [&str; 3] = ["/proc", "/sys", "/dev"];
 /// Files met on a walk that are larger than this are no configs to look into unasked.
 const LARGEST_WALKED: u64 = 64 << 20;
+/// So much of a larger one tells whether it is a config.
+const LARGEST_START: u64 = 64 << 10;
 
 /// Everything that was found.
 #[derive(Debug, Default)]
@@ -168,6 +170,7 @@ impl Finder<'_> {
                     DiskError::Folder
                     | DiskError::NotRegular
                     | DiskError::Outside(_)
+                    | DiskError::Large
                     | DiskError::Source(_)
                     | DiskError::Io(_) => String::new(),
                 };
@@ -247,6 +250,20 @@ impl Finder<'_> {
         }
     }
 
+    /// A large file is left alone; where its beginning is that of a config, every report says so.
+    fn too_large(&mut self, path: &Path, folder: &Path, label: String) {
+        const WHY: &str = "over 64 MiB; name it to read it";
+        let start = self.disk.peek(path, folder, LARGEST_START);
+        match start.map(|start| detect(&label, &start)) {
+            Ok(Detected::Kind(_, _)) => {
+                self.found.notes.push(format!("{label}: not judged: {WHY}"))
+            }
+            Ok(Detected::Unreadable(_) | Detected::Template(_, _) | Detected::Nothing) | Err(_) => {
+                self.found.skipped.push((label, WHY.to_owned()))
+            }
+        }
+    }
+
     /// A file met on a walk is a config, or is left alone.
     fn met(&mut self, path: &Path, folder: &Path) {
         let label = self.disk.label(path);
@@ -262,16 +279,15 @@ impl Finder<'_> {
             return;
         };
         if !about.is_file() {
+            self.found.skipped.push(skip("no regular file"));
             return;
         }
         if about.len() > LARGEST_WALKED {
-            self.found
-                .skipped
-                .push(skip("over 64 MiB; name it to read it"));
+            self.too_large(path, folder, label);
             return;
         }
         // Only what is a config is kept: a walk may meet a whole disk.
-        let detected = match self.disk.peek(path, folder) {
+        let detected = match self.disk.peek(path, folder, LARGEST_WALKED) {
             Ok(bytes) => detect(&label, &bytes),
             Err(error) => {
                 self.found.notes.push(format!("{label}: not read: {error}"));

@@ -7,7 +7,7 @@ mod window;
 use miette::{GraphicalReportHandler, GraphicalTheme, ThemeCharacters, ThemeStyles};
 
 use super::cause::{Cause, causes};
-use super::{Format, Style, one_line, summary};
+use super::{Format, Secrets, Style, one_line, summary};
 use crate::finding::{Outcome, Report, Severity};
 use crate::source::{Sources, Span};
 
@@ -71,7 +71,7 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
     out
 }
 
-/// One problem at one place, for errors that are no findings: those of policies.
+/// One problem at one place, for errors that are no findings: those of policies. Like a report, it shows no secret.
 pub fn problem(
     sources: &Sources,
     span: Span,
@@ -81,7 +81,12 @@ pub fn problem(
     style: Style,
 ) -> String {
     let mut out = String::new();
-    let shown = diagnostic::problem(sources, span, message, help, severity);
+    let secrets = Secrets::of(sources);
+    let (message, help) = (
+        secrets.without(message),
+        help.map(|help| secrets.without(help)),
+    );
+    let shown = diagnostic::problem(&secrets.sources, span, &message, help.as_deref(), severity);
     let _ = handler(style).render_report(&mut out, &shown);
     out
 }

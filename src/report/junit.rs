@@ -72,6 +72,9 @@ fn render(report: &Report, sources: &Sources, style: Style) -> String {
     out
 }
 
+/// So much of a line is quoted.
+const LONGEST_LINE: usize = 400;
+
 fn case<'r>(finding: &'r Finding, sources: &Sources, style: Style) -> Case<'r> {
     let fails = style.fail_on.is_some_and(|least| finding.severity >= least);
     let result = match finding.outcome {
@@ -84,10 +87,11 @@ fn case<'r>(finding: &'r Finding, sources: &Sources, style: Style) -> Case<'r> {
     let mut lines = Vec::new();
     if let Some(label) = &finding.primary {
         let path = sources.path(label.span.file);
+        let line = one_line(&sources.text(label.span));
         lines.push(format!(
             "at {path}:{}: {}",
             sources.line(label.span),
-            sources.text(label.span)
+            line.chars().take(LONGEST_LINE).collect::<String>()
         ));
     }
     let witness = finding.witness.as_ref();

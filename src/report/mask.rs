@@ -27,7 +27,7 @@ const SHORTEST_WORD: usize = 6;
 /// What is secret, each in its first group.
 const SECRETS: [&str; 9] = [
     // named.conf(5), knot, unbound, pdns, YAML: `secret "..."`, `api-key=...`, `password: ...`.
-    r#"(?i)\bsecret[ \t]+"?([^\s";{}]{2,})"#,
+    r#"(?i)\bsecret"?[ \t]+"?([^\s";{}]{2,})"#,
     r#"(?i)(?:passw(?:or)?d|secret|token|api[-_]?key|access[-_]?key)[\w-]{0,16}["']?[ \t]*[:=][ \t]*["']?([^\s"';,&]{2,})"#,
     // The Corefile's `secret NAME KEY`.
     r"(?i)\bsecret[ \t]+\S+[ \t]+([A-Za-z0-9+/]{8,}={0,2})",
@@ -61,8 +61,29 @@ impl Masked {
 
     /// One text without the secrets of the files.
     pub fn text(text: &str, sources: &Sources) -> String {
+        Secrets::of(sources).without(text)
+    }
+}
+
+/// The secrets of files, for texts that belong to no report.
+#[derive(Debug)]
+pub struct Secrets {
+    /// The files, without secrets, under the same ids.
+    pub(super) sources: Sources,
+    words: Vec<String>,
+}
+
+impl Secrets {
+    /// Finds them.
+    pub fn of(sources: &Sources) -> Self {
+        let (sources, words) = hidden(sources);
+        Self { sources, words }
+    }
+
+    /// A text without them.
+    pub fn without(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        hide(&mut text, &hidden(sources).1);
+        hide(&mut text, &self.words);
         text
     }
 }
@@ -194,6 +215,7 @@ mod tests {
                 "c2VjcmV0",
             ),
             ("key k { secret c2VjcmV0; };", "c2VjcmV0"),
+            ("key k { \"secret\" \"c2VjcmV0\"; };", "c2VjcmV0"),
             (
                 "tsig {\n  secret example. NoTCJU+DMqFWywaPyxSijrDEA/eC==\n}",
                 "NoTCJU+DMqFWywaPyxSijrDEA/eC==",

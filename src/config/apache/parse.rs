@@ -50,6 +50,8 @@ pub(super) struct Config {
     pub(super) broken: Vec<Spanned<String>>,
     /// The files that it includes.
     pub(super) companions: Vec<FileId>,
+    /// The files that are being read: a circle of them has no end.
+    open: Vec<FileId>,
 }
 
 /// Sections deeper than this, and files included deeper, are not read.
@@ -59,7 +61,10 @@ const MOST_FILES: usize = 1_000;
 
 /// Reads a file, and what it includes.
 pub(super) fn parse(file: FileId, bytes: &[u8], files: &dyn Files) -> Config {
-    let mut config = Config::default();
+    let mut config = Config {
+        open: vec![file],
+        ..Config::default()
+    };
     config.tree = read(file, bytes, files, &mut config, 0);
     config
 }
@@ -170,10 +175,14 @@ fn included(
     for one in opened {
         match one {
             Opened::Found { file, bytes }
-                if depth < DEEPEST && config.companions.len() < MOST_FILES && file != from =>
+                if depth < DEEPEST
+                    && config.companions.len() < MOST_FILES
+                    && !config.open.contains(&file) =>
             {
                 config.companions.push(file);
+                config.open.push(file);
                 found.extend(read(file, &bytes, files, config, depth + 1));
+                config.open.pop();
             }
             Opened::Found { .. } | Opened::Missing | Opened::Refused(_) => is_missing = true,
         }

@@ -48,13 +48,23 @@ pub(super) fn parse(
     companions: &mut Vec<FileId>,
 ) -> Vec<Directive> {
     let mut words = Words { file, bytes, at: 0 };
-    directives(&mut words, files, companions, 0)
+    let mut including = Including {
+        companions,
+        open: vec![file],
+    };
+    directives(&mut words, files, &mut including, 0)
+}
+
+/// The files that have been included, and those that are being read: a circle of them has no end.
+struct Including<'c> {
+    companions: &'c mut Vec<FileId>,
+    open: Vec<FileId>,
 }
 
 fn directives(
     words: &mut Words<'_>,
     files: &dyn Files,
-    companions: &mut Vec<FileId>,
+    including: &mut Including<'_>,
     depth: usize,
 ) -> Vec<Directive> {
     let mut found = Vec::new();
@@ -69,7 +79,7 @@ fn directives(
                     is_missing: false,
                 };
                 if directive.word(0) == "include" {
-                    found.extend(included(directive, words.file, files, companions, depth));
+                    found.extend(included(directive, words.file, files, including, depth));
                 } else if !directive.words.is_empty() {
                     found.push(directive);
                 }
@@ -83,7 +93,7 @@ fn directives(
                 if depth >= DEEPEST || directive.word(0).ends_with("_by_lua_block") {
                     words.skip_block();
                 } else {
-                    directive.block = Some(directives(words, files, companions, depth + 1));
+                    directive.block = Some(directives(words, files, including, depth + 1));
                 }
                 if !directive.words.is_empty() {
                     found.push(directive);
@@ -101,7 +111,7 @@ fn included(
     mut directive: Directive,
     from: FileId,
     files: &dyn Files,
-    companions: &mut Vec<FileId>,
+    including: &mut Including<'_>,
     depth: usize,
 ) -> Vec<Directive> {
     let name = directive.word(1);
@@ -117,9 +127,12 @@ fn included(
     for one in opened {
         match one {
             Opened::Found { file, bytes }
-                if depth < DEEPEST && companions.len() < MOST_FILES && file != from =>
+                if depth < DEEPEST
+                    && including.companions.len() < MOST_FILES
+                    && !including.open.contains(&file) =>
             {
-                companions.push(file);
+                including.companions.push(file);
+                including.open.push(file);
                 let mut words = Words {
                     file,
                     bytes: &bytes,
@@ -127,8 +140,9 @@ fn included(
                 };
                 // A file's own blocks end with it: a brace too many does not close the block around the include.
                 while words.at < words.bytes.len() {
-                    found.extend(directives(&mut words, files, companions, depth + 1));
+                    found.extend(directives(&mut words, files, including, depth + 1));
                 }
+                including.open.pop();
             }
             Opened::Found { .. } | Opened::Missing | Opened::Refused(_) => is_missing = true,
         }
