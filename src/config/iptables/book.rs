@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::forms::Form;
+use super::places::Places;
 use super::sets::Sets;
 use super::syntax::{Problem, ProblemKind};
 use crate::model::{
@@ -23,6 +25,9 @@ pub(super) struct Book<'a> {
     pub(super) completed_by: Option<&'static str>,
     /// What lies beside the file.
     pub(super) sets: Arc<Sets>,
+    /// Where the text comes from, if it is not the file.
+    pub(super) places: Places,
+    pub(super) form: Form,
     pub(super) problems: Vec<Problem>,
     pub(super) texts: Vec<TextSet>,
     pub(super) unknowns: Vec<Unknown>,
@@ -47,6 +52,8 @@ impl<'a> Book<'a> {
             family,
             completed_by: None,
             sets: Arc::default(),
+            places: Places::default(),
+            form: Form::Save,
             set_guards: FxHashMap::default(),
             problems: Vec::new(),
             texts: Vec::new(),
@@ -60,7 +67,7 @@ impl<'a> Book<'a> {
     }
 
     pub(super) fn span(&self, start: u32, end: u32) -> Span {
-        Span::new(self.file, start as usize, end as usize)
+        self.places.span(self.file, start as usize, end as usize)
     }
 
     pub(super) fn problem(&mut self, kind: ProblemKind, span: Span, text: impl Into<String>) {

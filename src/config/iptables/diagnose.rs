@@ -4,8 +4,10 @@
 //! rest of the file never is.
 
 use super::book::Book;
+use super::forms::Form;
+use super::listing;
 use super::syntax::{File, Problem, ProblemKind};
-use crate::config::{Diagnostic, DialectFinding, Edit, Fix, Level, Reading};
+use crate::config::{Diagnostic, DialectFinding, Edit, Fix, Input, Level, Reading};
 use crate::model::Family;
 use crate::source::{Span, Spanned};
 
@@ -88,6 +90,15 @@ pub(super) const DIAGNOSTICS: &[Diagnostic] = &[
         doc: "iptables keeps its rules either in nftables or in the legacy tables; the kernel applies both. The dump says \
               that the other backend has rules as well, which are not in it.\n\nSave both with `iptables-nft-save` and \
               `iptables-legacy-save`, and check both.",
+    },
+    Diagnostic {
+        id: "iptables/listing",
+        level: Level::Error,
+        title: "the file is a listing of iptables -L",
+        doc: "`iptables -L` prints for people: without -v it leaves out interfaces, and match options stand in free \
+              text. A rule that looks like `ACCEPT all anywhere anywhere` may accept on the loopback interface only, \
+              so nothing is decided from it.\n\nRun `iptables-save` (or `iptables -S` for each table) on the machine \
+              and check its output.",
     },
     Diagnostic {
         id: "iptables/not-understood",
@@ -178,12 +189,17 @@ pub(super) fn diagnose(tree: &File<'_>, book: &Book<'_>, reading: &mut Reading) 
     problems.sort_by_key(|problem| problem.span.start);
     let template = problems
         .iter()
-        .any(|problem| problem.kind == ProblemKind::Template);
+        .any(|problem| problem.kind == ProblemKind::Template)
+        && book.form == Form::Save;
     let mut refused = false;
     let mut told: Vec<(ProblemKind, usize)> = Vec::new();
     for problem in problems {
         // What a placeholder makes of a line is not the file's mistake.
         if template && problem.kind.stops_the_load() {
+            continue;
+        }
+        // What a variable leaves open is said where it matters.
+        if book.form != Form::Save && problem.kind == ProblemKind::Template {
             continue;
         }
         if book.completed_by.is_some() && problem.kind == ProblemKind::UndeclaredChain {
@@ -196,7 +212,8 @@ pub(super) fn diagnose(tree: &File<'_>, book: &Book<'_>, reading: &mut Reading) 
             Some((_, count)) => *count += 1,
             None => told.push((problem.kind, 1)),
         }
-        let refuses = problem.kind.stops_the_load() && !refused;
+        // A command that fails stops no script, and a list shows what is loaded.
+        let refuses = problem.kind.stops_the_load() && !refused && book.form == Form::Save;
         refused |= refuses;
         reading.findings.push(finding(tree, book, problem, refuses));
     }
@@ -213,7 +230,9 @@ fn finding(tree: &File<'_>, book: &Book<'_>, problem: &Problem, refuses: bool) -
         | ProblemKind::UndeclaredChain
         | ProblemKind::Loop
         | ProblemKind::CarriageReturn => {
-            if refuses {
+            if book.form != Form::Save {
+                "iptables refuses the command: its rule is not there".to_owned()
+            } else if refuses {
                 format!(
                     "{program} refuses the file: {}",
                     in_force(tree, problem.span)
@@ -246,14 +265,39 @@ fn finding(tree: &File<'_>, book: &Book<'_>, problem: &Problem, refuses: bool) -
             .iter()
             .map(|(span, text)| Spanned::new(text.clone(), *span))
             .collect(),
-        help: Some(
-            problem
-                .help
-                .clone()
-                .unwrap_or_else(|| problem.kind.help().to_owned()),
-        ),
+        help: Some(match (&problem.help, problem.kind, book.form) {
+            (Some(help), _, _) => help.clone(),
+            (None, ProblemKind::RefusedLine, Form::Script) => {
+                "mend the command, and try it on a test machine".to_owned()
+            }
+            (None, kind, _) => kind.help().to_owned(),
+        }),
         fix: swapped(book, problem),
         refuses,
+    }
+}
+
+/// A listing leaves too much out to be judged: one finding says what to give instead.
+pub(super) fn listed(input: &Input<'_>) -> Reading {
+    let (start, end) = listing::headline(input.bytes).unwrap_or_default();
+    let finding = DialectFinding {
+        id: "iptables/listing",
+        title: "this is a listing; give the output of `iptables-save`".to_owned(),
+        label: Spanned::new(
+            "`iptables -L` leaves out interfaces and options of matches".to_owned(),
+            Span::new(input.file, start, end),
+        ),
+        related: Vec::new(),
+        help: Some("run `iptables-save` on the machine and check its output".to_owned()),
+        fix: None,
+        refuses: false,
+    };
+    Reading {
+        findings: vec![finding],
+        statements: 1,
+        understood: 1,
+        not_judged: Some("a listing does not hold the whole rules".to_owned()),
+        ..Reading::default()
     }
 }
 
@@ -277,7 +321,7 @@ fn in_force(tree: &File<'_>, at: Span) -> String {
 
 /// The ends of a reversed range the right way round.
 fn swapped(book: &Book<'_>, problem: &Problem) -> Option<Fix> {
-    if problem.kind != ProblemKind::ReversedRange {
+    if problem.kind != ProblemKind::ReversedRange || book.form == Form::Script {
         return None;
     }
     let text = std::str::from_utf8(book.bytes.get(problem.span.range())?).ok()?;

@@ -4,7 +4,7 @@
 //! clients that are blocked, directly above what stops it. Where the way back is blocked, a line for replies is offered.
 //! Each edit is judged again before it is shown; nothing here decides whether it helps.
 
-use super::forms;
+use super::forms::{self, Form};
 use super::parse::parse;
 use super::syntax::{Chain, File, RuleLine, Table};
 use crate::config::{Blocked, Edit, Fix, Input, Reading};
@@ -16,6 +16,10 @@ const NETWORKS: usize = 16;
 
 /// Edits for a blocked packet flow.
 pub(super) fn fix(input: &Input<'_>, reading: &Reading, blocked: &Blocked<'_>) -> Vec<Fix> {
+    if forms::form(input.path, input.bytes) != Form::Save {
+        // A line of a dump has no place in a script or a list.
+        return Vec::new();
+    }
     let family = forms::family(input.path, input.bytes);
     let tree = parse(input.file, input.bytes, family);
     let Some(place) = blocked

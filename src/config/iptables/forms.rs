@@ -2,10 +2,11 @@
 
 use memchr::memmem;
 
+use super::listing;
 use crate::config::Claim;
 use crate::model::Family;
 
-/// Whether a file is an iptables-save file.
+/// Whether a file has rules of iptables.
 pub(super) fn claims(path: &str, bytes: &[u8]) -> Claim {
     let name = path.rsplit('/').next().unwrap_or(path);
     let lines = || bytes.split(|byte| *byte == b'\n').take(2_000);
@@ -19,27 +20,17 @@ pub(super) fn claims(path: &str, bytes: &[u8]) -> Claim {
         let line = line.trim_ascii_start();
         line.starts_with(b"-A ") || line.starts_with(b":") || line.starts_with(b"-P ")
     });
-    let is_script = bytes.starts_with(b"#!")
-        || lines().any(|line| {
-            let line = line.trim_ascii_start();
-            line.starts_with(b"iptables -")
-                || line.starts_with(b"ip6tables -")
-                || line.starts_with(b"$IPTABLES ")
-                || line.starts_with(b"$IPT ")
-        });
-    if is_script && lines().any(|line| memmem::find(line, b"tables -").is_some()) {
-        return Claim::Unreadable(
-            "it is a script that runs iptables: run it on a test machine and give me the output of `iptables-save`",
-        );
-    }
-    if has_table {
-        return Claim::Yes("has a `*table` line of iptables-save");
-    }
-    if lines().any(|line| line.starts_with(b"Chain ") && memmem::find(line, b"(policy ").is_some())
-    {
-        return Claim::Unreadable(
-            "it is a listing of `iptables -L`, which leaves out interfaces and match options: give me the output of `iptables-save`",
-        );
+    match form(path, bytes) {
+        Form::Script if is_shell(bytes) => return Claim::Yes("is a script that runs iptables"),
+        Form::Script => {
+            return Claim::Unreadable(
+                "it is a program that runs iptables: run it on a test machine and give me the output of `iptables-save`",
+            );
+        }
+        Form::Rules => return Claim::Yes("is the output of `iptables -S`"),
+        Form::Listing => return Claim::Yes("is a listing of `iptables -L`"),
+        Form::Save if has_table => return Claim::Yes("has a `*table` line of iptables-save"),
+        Form::Save => {}
     }
     let ending = name.rsplit('.').next().unwrap_or_default();
     let named = matches!(ending, "rules" | "iptables")
@@ -52,6 +43,75 @@ pub(super) fn claims(path: &str, bytes: &[u8]) -> Claim {
     } else {
         Claim::No
     }
+}
+
+/// In which form rules stand in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Input of `iptables-restore`.
+    Save,
+    /// Output of `iptables -S`.
+    Rules,
+    /// Output of `iptables -L`, which leaves too much out.
+    Listing,
+    /// A program that runs iptables.
+    Script,
+}
+
+/// The form of a file.
+pub(super) fn form(path: &str, bytes: &[u8]) -> Form {
+    if runs_iptables(path, bytes) {
+        Form::Script
+    } else if listing::headline(bytes).is_some() {
+        Form::Listing
+    } else if !path.contains("rules.v") && listing::is_rules(bytes) {
+        Form::Rules
+    } else {
+        Form::Save
+    }
+}
+
+fn runs_iptables(path: &str, bytes: &[u8]) -> bool {
+    const TEXTS: [&str; 9] = [
+        ".md", ".rst", ".adoc", ".html", ".txt", ".yml", ".yaml", ".json", ".log",
+    ];
+    let is_program = bytes.starts_with(b"#!");
+    if !is_program && TEXTS.iter().any(|ending| path.ends_with(ending)) {
+        return false;
+    }
+    let lines = || bytes.split(|byte| *byte == b'\n').take(2_000);
+    let command = |line: &[u8]| {
+        let line = line.trim_ascii_start();
+        let line = line.strip_prefix(b"sudo ").unwrap_or(line);
+        let line = line.strip_prefix(b"/sbin/").unwrap_or(line);
+        let line = line.strip_prefix(b"/usr/sbin/").unwrap_or(line);
+        [
+            &b"iptables -"[..],
+            b"ip6tables -",
+            b"$IPT",
+            b"${IPT",
+            b"$IP6T",
+            b"${IP6T",
+            b"$ipt",
+            b"${ipt",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
+    };
+    // `iptables -S` under a prompt is no command of a script.
+    let has_command = lines().any(|line| command(line) && memmem::find(line, b" -S").is_none());
+    has_command
+        || (is_program
+            && lines()
+                .any(|line| !line.starts_with(b"#") && memmem::find(line, b"tables -").is_some()))
+}
+
+fn is_shell(bytes: &[u8]) -> bool {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    !line.starts_with(b"#!") || memmem::find(line, b"sh").is_some()
 }
 
 /// The family whose rules a file holds: what its header says, then its content, then its name.

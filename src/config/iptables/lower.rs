@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::body::{self, Place};
 use super::book::Book;
 use super::context::{self, Context, Sees, Specialise};
-use super::syntax::{File, Policy, ProblemKind, TableName};
+use super::syntax::{Doubt, File, Policy, ProblemKind, TableName};
 use crate::model::{
     Chain, ChainId, Dim, Effect, Fallback, Gate, Guard, Layer, Rewrite, Rule, Step, Unknown,
     UnknownId, UnknownKind,
@@ -70,11 +70,18 @@ pub(super) fn chains<'a>(file: &File<'a>, book: &mut Book<'a>) -> Ruleset {
                 base,
             };
             let mut rules = Vec::with_capacity(chain.rules.len());
-            if let Some(span) = chain.obscured {
-                rules.push(obscured(book, chain.name, span));
+            if let Some(doubt) = chain.obscured {
+                rules.push(obscured(book, chain.name, doubt));
             }
             for line in &chain.rules {
-                rules.push(body::rule(book, place, *line));
+                let doubt = match file.doubts.len() {
+                    0 => None,
+                    _ => file.doubts.get(&line.start),
+                };
+                rules.push(match doubt {
+                    Some(doubt) => obscured(book, chain.name, *doubt),
+                    None => body::rule(book, place, *line),
+                });
             }
             if let Some(first) = chain.rules.first()
                 && chain.declared.is_none()
@@ -106,15 +113,18 @@ pub(super) fn chains<'a>(file: &File<'a>, book: &mut Book<'a>) -> Ruleset {
 }
 
 /// Stands for content of a chain that could not be followed.
-fn obscured(book: &mut Book<'_>, chain: &[u8], span: Span) -> Rule {
+fn obscured(book: &mut Book<'_>, chain: &[u8], doubt: Doubt) -> Rule {
+    let span = doubt.span;
+    let chain = String::from_utf8_lossy(chain);
     let id = book.unknown(Unknown {
         kind: UnknownKind::Fact,
         code: "chain",
-        text: format!(
-            "knowing what the chain `{}` holds in the end",
-            String::from_utf8_lossy(chain)
-        ),
-        identity: None,
+        text: match doubt.reason {
+            "" => format!("knowing what the chain `{chain}` holds in the end"),
+            reason => format!("the output of `iptables-save`: {reason}"),
+        },
+        // One place that may change everything is one thing to know.
+        identity: (!doubt.reason.is_empty()).then(|| format!("doubt:{}", span.start)),
         span: Some(span),
     });
     Rule {

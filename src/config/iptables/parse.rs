@@ -4,9 +4,13 @@
 //! whole when its `COMMIT` is reached, so order matters and `-I`, `-D`, `-R`, `-F`, `-N`, `-P` count as they do there.
 //! Where the real program would stop, a problem is recorded and reading goes on with the next line.
 
+mod acts;
 mod edits;
 
-use super::syntax::{Chain, File, Policy, Problem, ProblemKind, RuleLine, Table, TableName};
+pub(super) use acts::run;
+
+use super::places::Places;
+use super::syntax::{Chain, Doubt, File, Policy, Problem, ProblemKind, RuleLine, Table, TableName};
 use super::words::{Word, Words};
 use crate::model::Family;
 use crate::source::{FileId, Span};
@@ -18,21 +22,7 @@ const PROBLEMS: usize = 1_000;
 
 /// Reads a file. Lines for the other family (`-4`, `-6`) are left out, as the real program leaves them out.
 pub(super) fn parse(file: FileId, bytes: &[u8], family: Family) -> File<'_> {
-    let mut parser = Parser {
-        file,
-        bytes,
-        family,
-        out: File {
-            tables: Vec::new(),
-            problems: Vec::new(),
-            statements: 0,
-            other_backend: None,
-        },
-        table: None,
-        open: false,
-        recent: None,
-        edits: 0,
-    };
+    let mut parser = Parser::new(file, bytes, family);
     let mut start = usize::from(bytes.starts_with(b"\xef\xbb\xbf")) * 3;
     if start > 0 {
         parser.problem(
@@ -62,6 +52,10 @@ struct Parser<'a> {
     /// The chain that was met last, to spare a search.
     recent: Option<(&'a [u8], usize)>,
     edits: usize,
+    /// Where the text comes from, if it is not the file.
+    places: Places,
+    /// Commands are carried out one by one: one that fails changes nothing.
+    is_live: bool,
 }
 
 /// What a line does to a chain.
@@ -99,8 +93,29 @@ impl Command {
 }
 
 impl<'a> Parser<'a> {
+    fn new(file: FileId, bytes: &'a [u8], family: Family) -> Self {
+        Self {
+            file,
+            bytes,
+            family,
+            out: File {
+                tables: Vec::new(),
+                problems: Vec::new(),
+                statements: 0,
+                other_backend: None,
+                doubts: rustc_hash::FxHashMap::default(),
+            },
+            table: None,
+            open: false,
+            recent: None,
+            edits: 0,
+            places: Places::default(),
+            is_live: false,
+        }
+    }
+
     fn span(&self, start: usize, end: usize) -> Span {
-        Span::new(self.file, start, end)
+        self.places.span(self.file, start, end)
     }
 
     fn of(&self, word: &Word<'_>) -> Span {
@@ -293,7 +308,7 @@ impl<'a> Parser<'a> {
                 );
                 let chain = self.chain(table, name);
                 if let Some(chain) = self.chain_mut(table, chain) {
-                    chain.obscured = Some(span);
+                    chain.obscured = Some(plain(span));
                 }
                 return;
             }
@@ -456,7 +471,7 @@ impl<'a> Parser<'a> {
 
     fn obscure(&mut self, table: usize, chain: usize, span: Span) {
         if let Some(chain) = self.chain_mut(table, chain) {
-            chain.obscured.get_or_insert(span);
+            chain.obscured.get_or_insert(plain(span));
         }
     }
 
@@ -540,6 +555,14 @@ impl<'a> Parser<'a> {
             settle(chain);
         }
         self.out
+    }
+}
+
+fn plain(span: Span) -> Doubt {
+    Doubt {
+        span,
+        reason: "",
+        is_anywhere: false,
     }
 }
 

@@ -21,6 +21,38 @@ pub(super) struct File<'a> {
     pub(super) statements: usize,
     /// A comment says that tables of the other backend exist, which are not in this file.
     pub(super) other_backend: Option<Span>,
+    /// Rules that may not be there, or not so, by the offset at which they start.
+    pub(super) doubts: FxHashMap<u32, Doubt>,
+}
+
+/// Why it is not known what a chain or a rule holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) span: Span,
+    /// As a clause: "a loop is not followed"; empty where the span says it all.
+    pub(super) reason: &'static str,
+    /// It may come true at any time, not only where it stands.
+    pub(super) is_anywhere: bool,
+}
+
+/// What a script does to the rules, step by step; places are those of the text that its words were put into.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act {
+    /// Runs one command of iptables, without its name and table.
+    Run {
+        table: TableName,
+        start: usize,
+        end: usize,
+    },
+    /// May run it, once or more often.
+    Perhaps {
+        table: TableName,
+        start: usize,
+        end: usize,
+        doubt: Doubt,
+    },
+    /// May do anything.
+    Anything(Doubt),
 }
 
 /// The tables, in the order in which a packet meets them at one hook (kernel, `enum nf_ip_hook_priorities`).
@@ -100,7 +132,7 @@ pub(super) struct Chain<'a> {
     /// Rules that `-I` put in front, last one first; empty once the file was read.
     pub(super) front: Vec<RuleLine>,
     /// Lines that change the chain in a way that was not understood: its content is unknown.
-    pub(super) obscured: Option<Span>,
+    pub(super) obscured: Option<Doubt>,
 }
 
 /// What a built-in chain does with packets that no rule decides.

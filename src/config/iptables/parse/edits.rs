@@ -97,6 +97,7 @@ impl<'a> Parser<'a> {
                     format!("the chain has only {length} rules"),
                 );
             }
+            None if self.is_live && length == 0 => {}
             None => {
                 // The same rule may be written in other words.
                 self.problem(
