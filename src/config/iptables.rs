@@ -92,7 +92,7 @@ fn script(input: &Input<'_>, files: &dyn Files, facts: &Facts) -> Reading {
         Family::V4
     };
     let acts = if family == Family::V6 { &v6 } else { &v4 };
-    if !changes(acts) {
+    if !script.changes_rules {
         return Reading {
             not_judged: Some("it runs no command of iptables that changes rules".to_owned()),
             ..Reading::default()

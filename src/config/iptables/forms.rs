@@ -98,6 +98,25 @@ fn runs_iptables(path: &str, bytes: &[u8]) -> bool {
         .iter()
         .any(|start| line.starts_with(start))
     };
+    // Prose may quote a command; what begins with one is a script.
+    let first = lines().find(|line| !line.trim_ascii().is_empty() && !line.starts_with(b"#"));
+    let is_assignment = |line: &[u8]| {
+        let name = line.split(|byte| *byte == b'=').next().unwrap_or_default();
+        name.len() < line.len()
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    };
+    let begins_as_script = |line: &[u8]| {
+        command(line)
+            || is_assignment(line.strip_prefix(b"export ").unwrap_or(line))
+            || [&b"set "[..], b"modprobe ", b"sysctl ", b"echo ", b"sudo "]
+                .iter()
+                .any(|start| line.starts_with(start))
+    };
+    if !is_program && !first.is_some_and(begins_as_script) {
+        return false;
+    }
     // `iptables -S` under a prompt is no command of a script.
     let has_command = lines().any(|line| command(line) && memmem::find(line, b" -S").is_none());
     has_command

@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use super::book::Book;
 use super::sets::{Entries, Part, Rest, Set};
+use super::syntax::ProblemKind;
 use crate::model::{Dim, Family, Guard, MarkName, Ranges, Test};
 use crate::source::Span;
 
@@ -19,7 +20,13 @@ pub(super) fn guard(book: &mut Book<'_>, name: &[u8], sides: &[u8], span: Span) 
     if let Some(known) = book.set_guards.get(&key) {
         return known.clone();
     }
-    let guard = Asked { book, sides, span }.guard(name, true);
+    let mut asked = Asked {
+        book,
+        sides,
+        span,
+        is_named: true,
+    };
+    let guard = asked.guard(name);
     book.set_guards.insert(key, guard.clone());
     guard
 }
@@ -28,6 +35,8 @@ struct Asked<'s, 'b, 'a> {
     book: &'b mut Book<'a>,
     sides: &'s [u8],
     span: Span,
+    /// By the rule itself, not as a member of a list.
+    is_named: bool,
 }
 
 impl Asked<'_, '_, '_> {
@@ -40,7 +49,7 @@ impl Asked<'_, '_, '_> {
         self.book.fact("set", text, identity, self.span)
     }
 
-    fn guard(&mut self, name: &[u8], may_be_list: bool) -> Guard {
+    fn guard(&mut self, name: &[u8]) -> Guard {
         let shown = String::from_utf8_lossy(name).into_owned();
         let sets = std::sync::Arc::clone(&self.book.sets);
         let Some(set) = sets.get(name) else {
@@ -54,19 +63,18 @@ impl Asked<'_, '_, '_> {
             return self.fact(name, "set", doubt.clone());
         }
         let known = if set.parts.first() == Some(&Part::Set) {
-            if !may_be_list {
+            if !self.is_named {
                 return self.fact(
                     name,
                     "set",
                     format!("knowing what the list `{shown}` holds"),
                 );
             }
-            Guard::AnyOf(
-                set.members
-                    .iter()
-                    .map(|member| self.guard(member, false))
-                    .collect(),
-            )
+            self.is_named = false;
+            let members = set.members.iter();
+            let any = members.map(|member| self.guard(member)).collect();
+            self.is_named = true;
+            Guard::AnyOf(any)
         } else {
             self.members(name, set)
         };
@@ -97,6 +105,14 @@ impl Asked<'_, '_, '_> {
             .map(|side| side == b"src")
             .collect();
         let is_v6 = self.book.family == Family::V6;
+        if self.is_named && set.is_v6.is_some_and(|of_set| of_set != is_v6) {
+            // libxt_set.h, get_set_byname.
+            let text = format!(
+                "the set `{}` is one of the other family",
+                String::from_utf8_lossy(name)
+            );
+            self.book.problem(ProblemKind::RefusedLine, self.span, text);
+        }
         if sides.len() < set.parts.len() || set.is_v6.is_some_and(|of_set| of_set != is_v6) {
             return Guard::AnyOf(Vec::new());
         }

@@ -27,6 +27,8 @@ pub(super) struct Script {
     pub(super) text: Vec<u8>,
     pub(super) places: Places,
     pub(super) acts: Vec<(Family, Act)>,
+    /// Some command of iptables changes rules, followed or not.
+    pub(super) changes_rules: bool,
 }
 
 /// Follows a script.
@@ -38,6 +40,7 @@ pub(super) fn read(file: FileId, bytes: &[u8]) -> Script {
             text: Vec::new(),
             places: Places::default(),
             acts: Vec::new(),
+            changes_rules: false,
         },
         variables: Variables::default(),
         lost: FxHashSet::default(),
@@ -467,6 +470,7 @@ impl Run<'_> {
             if let Some(field) = arguments.first()
                 && !call.only_lists
             {
+                self.out.changes_rules = true;
                 let reason = if known {
                     "a command is not understood"
                 } else {
@@ -477,6 +481,7 @@ impl Run<'_> {
             return;
         };
         self.last = Last::Change;
+        self.out.changes_rules = true;
         // The chain and the place in it follow the command; what stood before comes after them.
         let (before, after) = words.split_at_checked(at).unwrap_or_default();
         let has_place = matches!(

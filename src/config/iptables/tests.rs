@@ -281,3 +281,25 @@ fn no_bytes_break_it() {
         }
     }
 }
+
+#[test]
+fn a_function_may_flush_what_is_added_after_it() {
+    let text = "#!/bin/sh\nf() { iptables -F; }\niptables -P FORWARD DROP\niptables -A FORWARD -j ACCEPT\nf\n";
+    let file = Sources::new()
+        .add("fw.sh", text.as_bytes().to_vec())
+        .unwrap();
+    let input = Input {
+        file,
+        path: "fw.sh",
+        bytes: text.as_bytes(),
+    };
+    let reading = read(&input, &NoFiles, &Facts::default());
+    let gate = reading
+        .gates
+        .iter()
+        .find(|gate| gate.name == "FORWARD")
+        .unwrap();
+    let chain = gate.chains.iter().find(|chain| chain.name == "FORWARD");
+    let first = chain.and_then(|chain| chain.rules.first()).unwrap();
+    assert!(matches!(first.step, crate::model::Step::Obscure(_)));
+}

@@ -42,12 +42,7 @@ pub(in super::super) fn run<'a>(
                     TableName::Filter,
                 ] {
                     parser.enter(table, 0, 0);
-                    parser.recent = None;
-                    for name in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {
-                        if table.has(name.as_bytes()) {
-                            parser.doubt_chain(name.as_bytes(), doubt);
-                        }
-                    }
+                    parser.doubt_table(doubt);
                 }
             }
         }
@@ -66,6 +61,20 @@ impl<'a> Parser<'a> {
         });
         self.table = Some(at);
         self.open = true;
+    }
+
+    /// Every way into the table.
+    fn doubt_table(&mut self, doubt: Doubt) {
+        let table = self.table.and_then(|at| self.out.tables.get(at));
+        let Some(name) = table.map(|table| table.name) else {
+            return;
+        };
+        self.recent = None;
+        for chain in ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] {
+            if name.has(chain.as_bytes()) {
+                self.doubt_chain(chain.as_bytes(), doubt);
+            }
+        }
     }
 
     fn doubt_chain(&mut self, name: &'a [u8], doubt: Doubt) {
@@ -88,7 +97,11 @@ impl<'a> Parser<'a> {
         };
         let command = Command::from_word(&first.text);
         let Some(name) = words.next() else {
-            // Of every chain of the table.
+            // Of every chain of the table; at any time also of those that are still to come.
+            if doubt.is_anywhere {
+                self.doubt_table(doubt);
+                return;
+            }
             let chains = self.out.tables.get_mut(table).into_iter();
             for chain in chains.flat_map(|table| &mut table.chains) {
                 chain.obscured.get_or_insert(doubt);
