@@ -10,9 +10,11 @@ mod check;
 mod diff;
 mod disk;
 mod exceptions;
+mod files_from;
 mod fix;
 mod init;
 mod inputs;
+mod manual;
 mod policies;
 mod project;
 mod replace;
@@ -56,7 +58,11 @@ pub(crate) fn run() -> ExitCode {
     // A fault at one file becomes a value (`gatelint::check` catches it), so it is said once, by us.
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = std::env::args_os().map(trace::arrow_as_word);
-    let cli = Cli::parse_from(arguments);
+    let mut cli = Cli::parse_from(arguments);
+    if let Err(error) = files_from::add(&mut cli) {
+        screen::say(&format!("error: --files-from: {error}"));
+        return ExitCode::from(Exit::Unusable.code());
+    }
     let work = std::thread::Builder::new()
         .stack_size(STACK)
         .spawn(move || dispatch(&cli));
@@ -94,5 +100,7 @@ fn dispatch(cli: &Cli) -> Exit {
         Some(Command::Baseline(arguments)) => check::run(&arguments.check, Some(&arguments.write)),
         Some(Command::Exceptions(arguments)) => exceptions::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
+        Some(Command::Completions(arguments)) => manual::completions(arguments),
+        Some(Command::Man) => manual::page(),
     }
 }

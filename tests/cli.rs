@@ -166,6 +166,47 @@ fn standard_input_is_a_file_like_any_other() {
 }
 
 #[test]
+fn a_list_names_files_and_nothing_else_is_checked() {
+    let folder = Folder::new()
+        .with("a b.conf", RESOLV)
+        .with("resolv.conf", RESOLV)
+        .with("lines", "a b.conf\r\n\n")
+        .with("nuls", "a b.conf\0resolv.conf\0")
+        .with("none", "")
+        .with("gone", "gone.conf\n");
+    let ran = folder.run(&["check", "--files-from", "lines"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.out.contains("checked 1 file"), "{ran:?}");
+    let ran = folder.run(&["check", "--files-from", "nuls", "-0"]);
+    assert!(ran.out.contains("checked 2 files"), "{ran:?}");
+    let ran = folder.run_with(&["--files-from", "-"], "a b.conf\n");
+    assert!(ran.out.contains("checked 1 file"), "{ran:?}");
+    let ran = folder.run(&["resolv.conf", "--files-from", "lines"]);
+    assert!(ran.out.contains("checked 2 files"), "{ran:?}");
+    for (list, code) in [("none", 3), ("gone", 2), ("nowhere", 2)] {
+        let ran = folder.run(&["check", "--files-from", list]);
+        assert_eq!(ran.code, code, "{list}: {ran:?}");
+    }
+    assert_eq!(folder.run(&["check", "-0"]).code, 2);
+}
+
+#[test]
+fn shells_and_man_learn_the_command_line() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ran = folder.run(&["completions", shell]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.out.contains("files-from"), "{shell}");
+    }
+    let page = folder.run(&["man"]);
+    assert_eq!(page.code, 0, "{page:?}");
+    assert!(page.out.contains(".TH gatelint 1"), "{page:?}");
+    for part in ["gatelint trace", "files\\-from", "requests"] {
+        assert!(page.out.contains(part), "{part}: {page:?}");
+    }
+}
+
+#[test]
 fn misspelt_words_are_answered_with_the_nearest() {
     let folder = Folder::new().with("resolv.conf", RESOLV);
     for (arguments, hint) in [

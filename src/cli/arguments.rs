@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{ArgPredicate, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gatelint::{KINDS, Severity, report};
 
@@ -64,6 +64,10 @@ pub(super) enum Command {
     Baseline(Box<BaselineArguments>),
     /// List the exceptions of the project
     Exceptions(ExceptionsArguments),
+    /// Write a shell's completions to standard output
+    Completions(CompletionsArguments),
+    /// Write the man page to standard output
+    Man,
 }
 
 /// What is read.
@@ -71,8 +75,18 @@ pub(super) enum Command {
 #[command(next_help_heading = "Input")]
 pub(super) struct InputArguments {
     /// Files or folders; `-` is standard input
-    #[arg(value_name = "PATH", default_value = ".")]
+    #[arg(
+        value_name = "PATH",
+        default_value = ".",
+        default_value_if("files_from", ArgPredicate::IsPresent, None)
+    )]
     pub(super) paths: Vec<PathBuf>,
+    /// Also the files that this one lists, a name a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) files_from: Option<PathBuf>,
+    /// The names in the list end with NUL instead
+    #[arg(short = '0', requires = "files_from")]
+    pub(super) null: bool,
     /// Take every named file, or the one at PATH, for this kind
     #[arg(long, value_name = "KIND[=PATH]", value_parser = kind_choice)]
     pub(super) kind: Vec<KindChoice>,
@@ -380,6 +394,12 @@ pub(super) struct BaselineArguments {
     /// Where the baseline is written
     #[arg(long, value_name = "FILE", default_value = "gatelint-baseline.json")]
     pub(super) write: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// The shell
+    pub(super) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]

@@ -141,6 +141,8 @@ fn side(
         paths,
         kind: arguments.kind.clone(),
         stdin_filename: None,
+        files_from: None,
+        null: false,
         root: arguments.root.clone(),
         no_gitignore: arguments.no_gitignore,
     };

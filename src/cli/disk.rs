@@ -432,7 +432,24 @@ pub(super) fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
+/// What a file that the user names holds, or standard input (`-`); never a pipe or a device, which may have no end.
+pub(super) fn given(path: &Path) -> Result<Vec<u8>, DiskError> {
+    if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(DiskError::NotRegular);
+    }
+    Ok(contents(path)?)
+}
+
 /// At most so many bytes of a file.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the shell's one place that reads files"
+)]
 fn start(path: &Path, most: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?

@@ -10,7 +10,7 @@ use gatelint::{Context, Sources, Target};
 
 use super::Exit;
 use super::arguments::{InputArguments, TraceArguments};
-use super::disk::{Disk, DiskError};
+use super::disk::{self, Disk};
 use super::{check, screen, walk};
 
 /// `->` is a word of requests, but the argument parser would take it for a flag.
@@ -42,6 +42,8 @@ fn traced(arguments: &TraceArguments) -> Result<Exit, String> {
         paths: files,
         kind: arguments.kind.clone(),
         stdin_filename: None,
+        files_from: None,
+        null: false,
         root: None,
         no_gitignore: false,
     };
@@ -156,18 +158,7 @@ fn with_shell_hint(error: &str, words: &[String]) -> String {
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = if path.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
-    } else {
-        match std::fs::metadata(path) {
-            Ok(about) if !about.is_file() => {
-                return Err(format!("{}: {}", path.display(), DiskError::NotRegular));
-            }
-            Ok(_) | Err(_) => super::disk::contents(path),
-        }
-    };
-    let bytes = bytes.map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = disk::given(path).map_err(|error| format!("{}: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("{}: no UTF-8", path.display()))
 }
 

@@ -256,10 +256,10 @@ impl Finder<'_> {
         let start = self.disk.peek(path, folder, LARGEST_START);
         match start.map(|start| detect(&label, &start)) {
             Ok(Detected::Kind(_, _)) => {
-                self.found.notes.push(format!("{label}: not judged: {WHY}"))
+                self.found.notes.push(format!("{label}: not judged: {WHY}"));
             }
             Ok(Detected::Unreadable(_) | Detected::Template(_, _) | Detected::Nothing) | Err(_) => {
-                self.found.skipped.push((label, WHY.to_owned()))
+                self.found.skipped.push((label, WHY.to_owned()));
             }
         }
     }
