@@ -16,6 +16,7 @@ mod init;
 mod inputs;
 mod manual;
 mod policies;
+mod policy;
 mod project;
 mod replace;
 mod rules;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Cli, Command};
+use arguments::{Cli, Command, PolicyCommand};
 
 /// Deep configs recurse; the main thread's stack is the system's choice, this one is ours.
 const STACK: usize = 256 << 20;
@@ -100,6 +101,8 @@ fn dispatch(cli: &Cli) -> Exit {
         Some(Command::Baseline(arguments)) => check::run(&arguments.check, Some(&arguments.write)),
         Some(Command::Exceptions(arguments)) => exceptions::run(arguments),
         Some(Command::Test(arguments)) => test::run(arguments),
+        Some(Command::Policy(PolicyCommand::Check(arguments))) => policy::check(arguments),
+        Some(Command::Policy(PolicyCommand::Schema)) => policy::schema(),
         Some(Command::Completions(arguments)) => manual::completions(arguments),
         Some(Command::Man) => manual::page(),
     }

@@ -20,6 +20,7 @@ mod networks;
 mod outcome;
 mod parameters;
 mod parse;
+mod schema;
 mod setting;
 mod syntax;
 mod tell;
@@ -38,6 +39,7 @@ pub use parameters::did_you_mean;
 pub(crate) use parameters::network;
 pub(crate) use parse::fields;
 pub use parse::parse;
+pub use schema::schema;
 pub use syntax::{
     Alternative, Breadth, Condition, Demand, Destination, Expected, Layered, Parameter,
     ParameterKind, ParameterValue, Policy, PolicyTest, Probe, ProbeGroup, Reach, Requirement,

@@ -489,6 +489,32 @@ fn the_schema_of_the_project_config_is_the_one_that_is_published() {
 }
 
 #[test]
+fn the_schema_of_policies_is_the_one_that_is_published() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/policy.schema.json");
+    let schema = gatelint::policy::schema();
+    if std::env::var_os("GATELINT_BLESS").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap(), schema);
+    assert_eq!(Folder::new().run(&["policy", "schema"]).out, schema);
+}
+
+#[test]
+fn every_fault_of_a_policy_is_said_in_one_run() {
+    let text = "schema: gatelint.policy/v1\npolicy: {id: x, title: T, version: 1}\nrequirements:\n\
+                - {id: A, title: a, advice: x}\n- {id: b, titel: b, advice: x}\n";
+    let folder = Folder::new().with("p.yaml", text);
+    let ran = folder.run(&["policy", "check", "p.yaml"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for part in ["p.yaml:4", "p.yaml:5", "did you mean `title`?", "3 faults"] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+    let ran = folder.run(&["policy", "check", "p.yaml", "gone.yaml"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.out.contains("3 faults"), "{ran:?}");
+}
+
+#[test]
 fn comments_ignore_what_they_name_with_a_reason() {
     let with = |comment: &str| {
         let drop = "-A FORWARD -p udp -m udp --dport 3478 -j DROP";

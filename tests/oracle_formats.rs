@@ -123,3 +123,25 @@ fn the_published_schema_accepts_junit() {
     );
     std::fs::remove_file(written).unwrap();
 }
+
+#[test]
+fn the_schema_of_policies_accepts_those_that_come_with_the_program() {
+    if std::env::var("GATELINT_ORACLE").as_deref() != Ok("1") {
+        eprintln!("SKIPPED: GATELINT_ORACLE=1 is not set");
+        return;
+    }
+    let script = "import json, sys, yaml, jsonschema\n\
+                  schema = json.load(open(sys.argv[1]))\n\
+                  kind = jsonschema.Draft202012Validator\n\
+                  kind.check_schema(schema)\n\
+                  for path in sys.argv[2:]:\n\
+                  \x20 kind(schema).validate(yaml.safe_load(open(path)))";
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let policies = gatelint::policy::BUILTINS.iter();
+    accepts(
+        Command::new("python3")
+            .args(["-c", script])
+            .arg(top.join("schemas/policy.schema.json"))
+            .args(policies.map(|(name, _)| top.join(format!("rules/{name}.yaml")))),
+    );
+}

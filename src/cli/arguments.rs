@@ -64,6 +64,9 @@ pub(super) enum Command {
     Baseline(Box<BaselineArguments>),
     /// List the exceptions of the project
     Exceptions(ExceptionsArguments),
+    /// Check a policy's text, or write the JSON Schema of policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Write a shell's completions to standard output
     Completions(CompletionsArguments),
     /// Write the man page to standard output
@@ -394,6 +397,22 @@ pub(super) struct BaselineArguments {
     /// Where the baseline is written
     #[arg(long, value_name = "FILE", default_value = "gatelint-baseline.json")]
     pub(super) write: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Say everything that is wrong with policies, each fault with its place
+    #[command(after_help = "Exit codes: 0 no fault, 1 faults, 2 a policy cannot be read")]
+    Check(PolicyCheckArguments),
+    /// Write the JSON Schema of policies to standard output
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyCheckArguments {
+    /// Policy files, or ones that come with the program
+    #[arg(value_name = "FILE|builtin:NAME", required = true)]
+    pub(super) policy: Vec<String>,
 }
 
 #[derive(Debug, Args)]

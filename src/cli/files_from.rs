@@ -23,6 +23,7 @@ pub(super) fn add(cli: &mut Cli) -> Result<(), String> {
             | Command::Explain(_)
             | Command::Test(_)
             | Command::Exceptions(_)
+            | Command::Policy(_)
             | Command::Completions(_)
             | Command::Man,
         ) => return Ok(()),

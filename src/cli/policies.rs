@@ -123,7 +123,7 @@ pub(super) fn named(
 }
 
 /// Opens a policy by its name; an error says that there is none.
-fn open(
+pub(super) fn open(
     name: &str,
     folder: Option<&Path>,
     sources: &Sources,
@@ -145,13 +145,17 @@ fn open(
 
 /// Says an error of a policy with its place.
 pub(super) fn say(error: &PolicyError, of: &str, sources: &Sources) {
+    screen::say(told(error, of, sources).trim_end());
+}
+
+/// An error of a policy with its place.
+pub(super) fn told(error: &PolicyError, of: &str, sources: &Sources) -> String {
     let help = error.help.as_deref();
-    let text = if let Some(span) = error.span {
+    if let Some(span) = error.span {
         let style = Style::default();
         report::problem(sources, span, &error.message, help, Severity::Error, style)
     } else {
         let help = help.map_or(String::new(), |help| format!("; {help}"));
         format!("error: {of}: {}{help}", error.message)
-    };
-    screen::say(text.trim_end());
+    }
 }

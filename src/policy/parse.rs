@@ -31,6 +31,10 @@ use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Node, Yaml};
 use fields::{Fields, Problems};
 
+#[cfg(test)]
+pub(super) use requirement::KEYS;
+pub(super) use requirement::{LAYERS, RECORD_TYPES};
+
 const SCHEMA: &str = "gatelint.policy/v1";
 
 /// Reads a policy.

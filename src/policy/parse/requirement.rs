@@ -38,7 +38,7 @@ pub(super) struct Scope<'a> {
     pub(super) refs: &'a BTreeMap<String, String>,
 }
 
-const KEYS: [&str; 18] = [
+pub(in crate::policy) const KEYS: [&str; 18] = [
     "id",
     "title",
     "when",
@@ -358,23 +358,22 @@ fn resolve(yaml: &Yaml, scope: &Scope<'_>, problems: &mut Problems) -> Option<Re
     })
 }
 
-/// Record type numbers of the IANA registry.
+/// Record types, with their numbers in the IANA registry.
+pub(in crate::policy) const RECORD_TYPES: [(&str, u16); 3] =
+    [("A", 1), ("AAAA", 28), ("HTTPS", 65)];
+
 fn record_types(yaml: &Yaml, problems: &mut Problems) -> Vec<u16> {
     fields::words(yaml, problems)
         .into_iter()
-        .filter_map(|word| match word.value.as_str() {
-            "A" => Some(1),
-            "AAAA" => Some(28),
-            "HTTPS" => Some(65),
-            other => {
-                let message = format!("`{other}` is no record type that is known here");
-                problems.with_help(
-                    word.span,
-                    message,
-                    did_you_mean(other, &["A", "AAAA", "HTTPS"]),
-                );
-                None
+        .filter_map(|word| {
+            let mut known = RECORD_TYPES.into_iter();
+            let number = known.find(|(name, _)| *name == word.value);
+            if number.is_none() {
+                let message = format!("`{}` is no record type that is known here", word.value);
+                let help = did_you_mean(&word.value, &RECORD_TYPES.map(|(name, _)| name));
+                problems.with_help(word.span, message, help);
             }
+            number.map(|(_, number)| number)
         })
         .collect()
 }
@@ -449,7 +448,7 @@ const PLACEHOLDERS: [&str; 8] = [
 ];
 
 /// The words of layers in policies.
-const LAYERS: [(&str, Layer); 4] = [
+pub(in crate::policy) const LAYERS: [(&str, Layer); 4] = [
     ("packet", Layer::Packet),
     ("proxy", Layer::Proxy),
     ("lookup", Layer::Lookup),
