@@ -15,6 +15,7 @@ mod fix;
 mod init;
 mod inputs;
 mod manual;
+mod networks;
 mod policies;
 mod policy;
 mod project;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Cli, Command, PolicyCommand};
+use arguments::{Cli, Command, NetworksCommand, PolicyCommand};
 
 /// Deep configs recurse; the main thread's stack is the system's choice, this one is ours.
 const STACK: usize = 256 << 20;
@@ -103,6 +104,7 @@ fn dispatch(cli: &Cli) -> Exit {
         Some(Command::Test(arguments)) => test::run(arguments),
         Some(Command::Policy(PolicyCommand::Check(arguments))) => policy::check(arguments),
         Some(Command::Policy(PolicyCommand::Schema)) => policy::schema(),
+        Some(Command::Networks(NetworksCommand::Update(arguments))) => networks::update(arguments),
         Some(Command::Completions(arguments)) => manual::completions(arguments),
         Some(Command::Man) => manual::page(),
     }

@@ -46,6 +46,8 @@ pub struct Project {
     pub targets: Vec<TargetEntry>,
     /// The baseline's path, from the project's folder.
     pub baseline: Option<Spanned<String>>,
+    /// The path of the address ranges that policies name, from the project's folder.
+    pub networks: Option<Spanned<String>>,
     /// What is accepted on purpose.
     pub exceptions: Vec<Exception>,
 }

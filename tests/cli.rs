@@ -514,6 +514,74 @@ fn every_fault_of_a_policy_is_said_in_one_run() {
     assert!(ran.out.contains("3 faults"), "{ran:?}");
 }
 
+/// As AWS publishes them.
+const PUBLISHED: &str = r#"{"createDate": "2027-01-02-03-04-05", "prefixes": [
+    {"ip_prefix": "198.51.100.0/24", "region": "x", "service": "CHIME_MEETINGS"},
+    {"ip_prefix": "203.0.113.0/24", "region": "x", "service": "EC2"},
+    {"ip_prefix": "192.0.2.0/25", "region": "x", "service": "CHIME_VOICECONNECTOR"},
+    {"ip_prefix": "192.0.2.128/25", "region": "x", "service": "CLOUDFRONT"}]}"#;
+
+#[test]
+fn address_ranges_are_refreshed_from_a_file_and_then_meant() {
+    let rules = "*filter\n:OUTPUT DROP [0:0]\n:INPUT DROP [0:0]\n-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT\n\
+                 -A OUTPUT -d 198.51.100.0/24 -p udp -m udp --dport 3478 -j ACCEPT\nCOMMIT\n";
+    let folder = Folder::new()
+        .with("ip-ranges.json", PUBLISHED)
+        .with("rules.v4", rules);
+    let media = |arguments: &[&str]| {
+        let all = [&["check", "rules.v4", "--format", "json"], arguments].concat();
+        let ran = folder.run(&all);
+        let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        let results = value["results"].as_array().unwrap();
+        let media = results.iter().find(|one| one["rule"] == "chime/media");
+        let outcome = media.unwrap()["outcome"].as_str().unwrap().to_owned();
+        (
+            outcome,
+            value["ranges"]["date"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(media(&[]).0, "fail");
+    let ran = folder.run(&["networks", "update", "--from", "ip-ranges.json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for part in [
+        "2027-01-02-03-04-05",
+        "CHIME_MEETINGS: added 198.51.100.0/24; gone",
+    ] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+    let written = fs::read_to_string(folder.0.join("aws-networks.yaml")).unwrap();
+    assert!(!written.contains("EC2"), "{written}");
+    let new = ("pass".to_owned(), "2027-01-02-03-04-05".to_owned());
+    assert_eq!(media(&["--networks", "aws-networks.yaml"]), new);
+    assert_eq!(media(&["--networks", "ip-ranges.json"]), new);
+    fs::write(
+        folder.0.join("gatelint.yaml"),
+        "networks: aws-networks.yaml\n",
+    )
+    .unwrap();
+    assert_eq!(media(&[]), new);
+    let ran = folder.run(&["rules"]);
+    assert!(ran.out.contains("address ranges of 2027-01-02"), "{ran:?}");
+}
+
+#[test]
+fn ranges_that_would_be_lost_are_not_written() {
+    let folder = Folder::new()
+        .with("few.json", PUBLISHED.replace("CLOUDFRONT", "S3"))
+        .with("all.json", PUBLISHED)
+        .with("rules.v4", "*filter\nCOMMIT\n");
+    let update = |rest: &[&str]| folder.run(&[&["networks", "update", "--from"], rest].concat());
+    let ran = update(&["few.json"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.said.contains("no service `CLOUDFRONT`"), "{ran:?}");
+    let ran = update(&["all.json", "--write", "rules.v4"]);
+    assert_eq!(ran.code, 2, "another file is not written over: {ran:?}");
+    assert_eq!(update(&["all.json", "--service", "EC2"]).code, 0);
+    assert_eq!(update(&["gone.json"]).code, 2);
+    let ran = folder.run(&["check", "rules.v4", "--networks", "gone.yaml"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+}
+
 #[test]
 fn comments_ignore_what_they_name_with_a_reason() {
     let with = |comment: &str| {

@@ -67,6 +67,9 @@ pub(super) enum Command {
     /// Check a policy's text, or write the JSON Schema of policies
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Refresh the address ranges that policies name
+    #[command(subcommand)]
+    Networks(NetworksCommand),
     /// Write a shell's completions to standard output
     Completions(CompletionsArguments),
     /// Write the man page to standard output
@@ -114,6 +117,18 @@ pub(super) struct PolicyArguments {
     /// Set a parameter of the policy (clients=javascript,ios)
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     pub(super) set: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) networks: NetworksChoice,
+}
+
+/// Which address ranges policies mean by the names of services.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub(super) struct NetworksChoice {
+    /// Address ranges of services: a file of `gatelint networks update`, or AWS's ip-ranges.json (default: the
+    /// project's, else the snapshot that comes with the program)
+    #[arg(long, value_name = "FILE", env = "GATELINT_NETWORKS")]
+    pub(super) networks: Option<PathBuf>,
 }
 
 impl PolicyArguments {
@@ -377,6 +392,8 @@ pub(super) struct TestArguments {
     /// Policy files, or ones that come with the program
     #[arg(value_name = "FILE|builtin:NAME", default_value = "builtin:chime")]
     pub(super) policy: Vec<String>,
+    #[command(flatten)]
+    pub(super) networks: NetworksChoice,
 }
 
 #[derive(Debug, Args)]
@@ -413,6 +430,27 @@ pub(super) struct PolicyCheckArguments {
     /// Policy files, or ones that come with the program
     #[arg(value_name = "FILE|builtin:NAME", required = true)]
     pub(super) policy: Vec<String>,
+    #[command(flatten)]
+    pub(super) networks: NetworksChoice,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NetworksCommand {
+    /// Write the ranges of an ip-ranges.json that lies here to a file for --networks; nothing is downloaded
+    Update(NetworksUpdateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NetworksUpdateArguments {
+    /// AWS's ip-ranges.json, as it was downloaded
+    #[arg(long, value_name = "FILE")]
+    pub(super) from: PathBuf,
+    /// Where the ranges are written
+    #[arg(long, value_name = "FILE", default_value = "aws-networks.yaml")]
+    pub(super) write: PathBuf,
+    /// A further service to keep, beside those of the snapshot that comes with the program
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) service: Vec<String>,
 }
 
 #[derive(Debug, Args)]

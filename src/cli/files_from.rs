@@ -24,6 +24,7 @@ pub(super) fn add(cli: &mut Cli) -> Result<(), String> {
             | Command::Test(_)
             | Command::Exceptions(_)
             | Command::Policy(_)
+            | Command::Networks(_)
             | Command::Completions(_)
             | Command::Man,
         ) => return Ok(()),

@@ -10,7 +10,7 @@ use gatelint::{Policy, Severity, Sources};
 use super::arguments::PolicyArguments;
 use super::disk::Disk;
 use super::project::Declared;
-use super::screen;
+use super::{networks, screen};
 
 /// Reads the policies and sets their parameters; `None` where any of it is wrong, which has been said then.
 pub(super) fn load(
@@ -19,7 +19,7 @@ pub(super) fn load(
     sources: &Sources,
     disk: &Disk<'_>,
 ) -> Option<Vec<Policy>> {
-    let networks = Networks::embedded();
+    let networks = networks::load(&arguments.networks, declared, sources, disk)?;
     let project = declared.and_then(|declared| declared.project.as_ref().map(|p| (declared, p)));
     let mut policies = match project {
         Some((declared, project)) if arguments.policy.is_empty() && !project.extends.is_empty() => {

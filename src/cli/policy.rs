@@ -1,12 +1,12 @@
 //! In: policies. Out: everything that is wrong with them, or the schema that editors want.
 
-use gatelint::policy::{self, Networks};
+use gatelint::policy;
 use gatelint::report::visible;
 use gatelint::{Policy, Sources};
 
 use super::arguments::PolicyCheckArguments;
 use super::disk::Disk;
-use super::{Exit, policies, screen};
+use super::{Exit, networks, policies, screen};
 
 /// Says every fault of every policy; one that cannot be opened beats one that is faulty.
 pub(super) fn check(arguments: &PolicyCheckArguments) -> Exit {
@@ -14,7 +14,9 @@ pub(super) fn check(arguments: &PolicyCheckArguments) -> Exit {
     let Ok(disk) = Disk::new(&sources, None) else {
         return Exit::Unusable;
     };
-    let networks = Networks::embedded();
+    let Some(networks) = networks::load(&arguments.networks, None, &sources, &disk) else {
+        return Exit::Unusable;
+    };
     let mut exit = Exit::Fine;
     let mut text = String::new();
     for name in &arguments.policy {

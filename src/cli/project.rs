@@ -112,6 +112,12 @@ impl Declared {
         Some(self.folder.join(&written.value))
     }
 
+    /// The file of address ranges, where the file names one.
+    pub(super) fn networks(&self) -> Option<PathBuf> {
+        let written = self.project.as_ref()?.networks.as_ref()?;
+        Some(self.folder.join(&written.value))
+    }
+
     /// Clients of the command line stand for all of those in the file.
     pub(super) fn forget_clients(&mut self) {
         for target in &mut self.targets {

@@ -1,13 +1,13 @@
 //! In: policies. Out: what their own tests say.
 
 use gatelint::Sources;
-use gatelint::policy::{self, Networks};
+use gatelint::policy;
 use gatelint::report::visible;
 
 use super::Exit;
 use super::arguments::TestArguments;
 use super::disk::Disk;
-use super::{policies, screen};
+use super::{networks, policies, screen};
 
 /// Runs the tests that stand beside each policy.
 pub(super) fn run(arguments: &TestArguments) -> Exit {
@@ -15,7 +15,9 @@ pub(super) fn run(arguments: &TestArguments) -> Exit {
     let Ok(disk) = Disk::new(&sources, None) else {
         return Exit::Unusable;
     };
-    let networks = Networks::embedded();
+    let Some(networks) = networks::load(&arguments.networks, None, &sources, &disk) else {
+        return Exit::Unusable;
+    };
     let Some(policies) = policies::named(&arguments.policy, None, &sources, &disk, &networks)
     else {
         return Exit::Unusable;

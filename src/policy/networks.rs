@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 use super::parameters::network;
-use super::words::cidrs;
+use super::words::{cidrs, few};
 use crate::model::Ranges;
 use crate::source::{FileId, Sources, Span};
 use crate::yaml::{self, Node, Yaml};
@@ -62,6 +62,22 @@ impl Networks {
     /// The services, sorted.
     pub fn names(&self) -> Vec<&str> {
         self.services.keys().map(String::as_str).collect()
+    }
+
+    /// What became of a service's ranges, in words.
+    pub fn change(&self, old: &Self, service: &str) -> String {
+        let none = Ranges::empty();
+        let [new, old] = [self, old].map(|all| all.service(service).unwrap_or(&none));
+        let parts: Vec<String> = [("added", new.minus(old)), ("gone", old.minus(new))]
+            .into_iter()
+            .filter(|(_, ranges)| !ranges.is_empty())
+            .map(|(word, ranges)| format!("{word} {}", few(&cidrs(&ranges))))
+            .collect();
+        if parts.is_empty() {
+            "as before".to_owned()
+        } else {
+            parts.join("; ")
+        }
     }
 
     /// The file's text in the project's own form, with these services only.
@@ -222,6 +238,12 @@ mod tests {
         assert_eq!(networks.service("A").unwrap().ranges().len(), 2);
         assert!(networks.to_yaml(&["A"]).contains("ipv4: [192.0.2.0/24]"));
         assert_eq!(read(&networks.to_yaml(&["A"])).unwrap(), networks);
+        let old = read("services: {A: {ipv4: [192.0.2.0/23]}}").unwrap();
+        assert_eq!(
+            networks.change(&old, "A"),
+            "added 2001:db8::/32; gone 192.0.3.0/24"
+        );
+        assert_eq!(old.change(&old, "A"), "as before");
     }
 
     #[test]

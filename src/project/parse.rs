@@ -9,7 +9,7 @@ use crate::finding::Severity;
 use crate::model::Ranges;
 use crate::policy::fields::{self, Fields, Problems};
 use crate::policy::{DeclaredClients, PolicyError, did_you_mean, network};
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, Sources, Span, Spanned};
 use crate::yaml::{self, Node, Yaml};
 
 /// Reads a project's config; an empty file says nothing and is none of an error.
@@ -62,12 +62,16 @@ fn read(file: FileId, tree: &Yaml, problems: &mut Problems) -> Option<Project> {
             _ => FailOn::From(Severity::Error),
         }),
         targets: items(&top, "targets", target, problems),
-        baseline: top.get("baseline").and_then(|yaml| {
-            let path = fields::text(yaml, problems)?;
-            Some(crate::source::Spanned::new(path, yaml.span))
-        }),
+        baseline: path(&top, "baseline", problems),
+        networks: path(&top, "networks", problems),
         exceptions: items(&top, "exceptions", exception, problems),
     })
+}
+
+/// A path and its place.
+fn path(fields: &Fields<'_>, key: &str, problems: &mut Problems) -> Option<Spanned<String>> {
+    let yaml = fields.get(key)?;
+    Some(Spanned::new(fields::text(yaml, problems)?, yaml.span))
 }
 
 /// A mapping with the keys of a shape.
@@ -102,7 +106,7 @@ fn named(
     fields: &Fields<'_>,
     name: &str,
     problems: &mut Problems,
-) -> Vec<(crate::source::Spanned<String>, String)> {
+) -> Vec<(Spanned<String>, String)> {
     fields.get(name).map_or_else(Vec::new, |yaml| {
         fields::entries(yaml, problems)
             .iter()
@@ -177,7 +181,7 @@ fn target(yaml: &Yaml, problems: &mut Problems) -> Option<TargetEntry> {
     let clients = clients(&fields, problems);
     let path = fields.get("path")?;
     Some(TargetEntry {
-        path: crate::source::Spanned::new(fields::text(path, problems)?, path.span),
+        path: Spanned::new(fields::text(path, problems)?, path.span),
         kind,
         facts,
         clients,
@@ -208,7 +212,7 @@ fn exception(yaml: &Yaml, problems: &mut Problems) -> Option<Exception> {
     let rule = fields.get("rule")?;
     Some(Exception {
         span: yaml.span,
-        rule: crate::source::Spanned::new(fields::text(rule, problems)?, rule.span),
+        rule: Spanned::new(fields::text(rule, problems)?, rule.span),
         target: fields.text("target", problems),
         reason: fields.text("reason", problems)?,
         owner: fields.text("owner", problems)?,

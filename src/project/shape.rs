@@ -85,6 +85,11 @@ pub(super) const PROJECT: &[Key] = &[
         "findings of an earlier day that are not held against a run",
     ),
     key(
+        "networks",
+        Shape::Text,
+        "address ranges that policies name, as `gatelint networks update` writes them",
+    ),
+    key(
         "exceptions",
         Shape::List(EXCEPTION),
         "findings that are accepted on purpose",
