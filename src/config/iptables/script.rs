@@ -6,19 +6,27 @@
 //!
 //! Invariants: nothing is run; no command of iptables is passed over in silence, whatever surrounds it.
 
+mod call;
 mod expand;
 mod programs;
 mod shell;
 
 use rustc_hash::FxHashSet;
 
+use self::call::Call;
 use self::expand::{Field, Variables, expand, expand_one};
 use self::programs::{Program, program};
 use self::shell::{Operator, Token, tokens};
 use super::places::Places;
-use super::syntax::{Act, Doubt, TableName};
+use super::syntax::{Act, Doubt};
 use crate::model::Family;
 use crate::source::{FileId, Span};
+
+/// A pattern of `case` has at most this many words; what has more is taken for commands.
+const ALTERNATIVES: usize = 512;
+
+/// How deep blocks may stand in each other.
+const DEEPEST: usize = 256;
 
 /// What a script does.
 #[derive(Debug)]
@@ -115,6 +123,12 @@ impl Run<'_> {
         while let Some(token) = tokens.get(at) {
             at += 1;
             if self.has_ended {
+                return;
+            }
+            if let Some(block) = self.blocks.get(DEEPEST).copied() {
+                let reason = "blocks so deep are not followed";
+                self.out.changes_rules = true;
+                self.anything(block.start, block.end, reason);
                 return;
             }
             match *token {
@@ -260,6 +274,7 @@ impl Run<'_> {
             && rest
                 .unwrap_or_default()
                 .iter()
+                .take(ALTERNATIVES)
                 .find_map(|token| match token {
                     Token::Operator(Operator::Close, _) => Some(true),
                     Token::Operator(Operator::Pipe, _) | Token::Word(..) => None,
@@ -563,76 +578,6 @@ impl Run<'_> {
         let end = text.len();
         text.push(b'\n');
         (start, end)
-    }
-}
-
-/// The words of one call of iptables.
-struct Call<'f> {
-    /// None where it is not known.
-    table: Option<TableName>,
-    /// What changes rules, and how many of the other words stand before it.
-    command: Option<(&'f Field, usize)>,
-    words: Vec<&'f Field>,
-    /// `-C`
-    only_asks: bool,
-    /// `-L` and the like.
-    only_lists: bool,
-}
-
-impl<'f> Call<'f> {
-    fn new(arguments: &'f [Field]) -> Self {
-        let mut call = Self {
-            table: Some(TableName::Filter),
-            command: None,
-            words: Vec::new(),
-            only_asks: false,
-            only_lists: false,
-        };
-        let mut fields = arguments.iter().peekable();
-        while let Some(field) = fields.next() {
-            let is_first = call.command.is_none();
-            match &*field.text {
-                b"-t" | b"--table" => {
-                    let name = fields.next();
-                    call.table = name.and_then(|name| TableName::from_word(&name.text));
-                }
-                b"-w" | b"--wait" | b"-W" | b"--wait-interval" => {
-                    let is_number =
-                        |next: &&Field| next.text.iter().all(u8::is_ascii_digit) && next.is_known;
-                    fields.next_if(is_number);
-                }
-                b"-v" | b"--verbose" | b"-n" | b"--numeric" | b"-x" | b"--line-numbers" => {}
-                b"-A" | b"--append" | b"-I" | b"--insert" | b"-R" | b"--replace" | b"-D"
-                | b"--delete" | b"-N" | b"--new-chain" | b"--new" | b"-F" | b"--flush" | b"-P"
-                | b"--policy" | b"-X" | b"--delete-chain" | b"-E" | b"--rename-chain"
-                    if is_first =>
-                {
-                    call.command = Some((field, call.words.len()));
-                }
-                b"-C" | b"--check" if is_first => call.only_asks = true,
-                b"-Z" | b"--zero" | b"-L" | b"--list" | b"-S" | b"--list-rules" | b"-V"
-                | b"--version" | b"-h" | b"--help"
-                    if is_first =>
-                {
-                    call.only_lists = true;
-                }
-                text => {
-                    let table = text.strip_prefix(b"--table=").or(text.strip_prefix(b"-t"));
-                    if let Some(name) = table {
-                        call.table = TableName::from_word(name);
-                        continue;
-                    }
-                    // `-nvL`
-                    call.only_lists |= is_first
-                        && text.starts_with(b"-")
-                        && !text.starts_with(b"--")
-                        && text.iter().any(|byte| matches!(byte, b'L' | b'S' | b'Z'));
-                    call.words.push(field);
-                }
-            }
-        }
-        call.only_asks &= call.command.is_none();
-        call
     }
 }
 
