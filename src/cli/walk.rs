@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::CommandFactory;
 use gatelint::config::{Detected, Input, detect, template_marker};
 use gatelint::finding::InputError;
 use gatelint::policy::Own;
@@ -11,7 +12,7 @@ use gatelint::source::{FileId, SourceFile};
 use gatelint::{Kind, Sources, Target};
 use ignore::WalkBuilder;
 
-use super::arguments::{InputArguments, KindChoice};
+use super::arguments::{Cli, InputArguments, KindChoice};
 use super::disk::{Disk, DiskError};
 use super::project::DeclaredTarget;
 use super::screen;
@@ -380,14 +381,16 @@ fn nothing_words(bytes: &[u8]) -> String {
 
 /// A word that is no path may be a misspelt command.
 fn command_meant(path: &Path) -> String {
-    const COMMANDS: [&str; 8] = [
-        "check", "diff", "trace", "inputs", "rules", "explain", "test", "help",
-    ];
+    let command = Cli::command();
+    let commands: Vec<&str> = command
+        .get_subcommands()
+        .map(clap::Command::get_name)
+        .collect();
     let word = path.to_string_lossy();
     if word.contains(['.', '/']) {
         return String::new();
     }
-    let nearest = gatelint::policy::did_you_mean(&word, &COMMANDS);
+    let nearest = gatelint::policy::did_you_mean(&word, &commands);
     if nearest.starts_with("did you mean") {
         format!(" ({nearest})")
     } else {
