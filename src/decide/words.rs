@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::model::{
     Dim, DomainScope, Domains, Lang, LangError, Question, Ranges, TextId, TextSet, TextSpace,
@@ -29,17 +29,15 @@ pub(crate) struct Cells {
     pub(crate) langs: Vec<Lang>,
     /// Which cells tested sets hold, but for those that hold none.
     sets: FxHashMap<TextId, Ranges>,
-    /// Tested sets that are too large to tell.
-    refused: FxHashSet<TextId>,
+    /// Which sets were told, by their ids: not those that are too large, nor those that no test names.
+    told: Vec<bool>,
 }
 
 impl Cells {
     /// Which cells a tested set holds; nothing where it is refused.
     pub(crate) fn of(&self, set: TextId) -> Option<Ranges> {
-        if self.refused.contains(&set) {
-            return None;
-        }
-        Some(self.sets.get(&set).cloned().unwrap_or_default())
+        let told = self.told.get(set.0 as usize).copied().unwrap_or_default();
+        told.then(|| self.sets.get(&set).cloned().unwrap_or_default())
     }
 
     /// All cells as numbers.
@@ -85,25 +83,23 @@ fn cut(
     };
     let mut langs: Vec<(TextId, Lang)> = Vec::new();
     let mut sets = FxHashMap::default();
-    let mut refused = FxHashSet::default();
+    let mut told = vec![false; texts.len()];
     let mut names_left = NAME_LIMIT;
     for id in tested {
-        let Some(set) = texts.get(id.0 as usize) else {
+        let at = id.0 as usize;
+        let (Some(set), Some(told)) = (texts.get(at), told.get_mut(at)) else {
             continue;
         };
         match within(set, space, url, &mut names_left) {
-            Ok(lang) if lang.is_empty() => {}
+            Ok(lang) if lang.is_empty() => *told = true,
             Ok(lang) => {
                 if let Ok(refined) = refine(&cells, &lang) {
                     cells = refined;
                     langs.push((*id, lang));
-                } else {
-                    refused.insert(*id);
+                    *told = true;
                 }
             }
-            Err(_) => {
-                refused.insert(*id);
-            }
+            Err(_) => {}
         }
     }
     let witnesses: Vec<Vec<u8>> = cells
@@ -135,7 +131,7 @@ fn cut(
         words,
         langs: cells,
         sets,
-        refused,
+        told,
     }
 }
 
@@ -148,9 +144,10 @@ fn only_word(space: &TextSpace) -> Option<String> {
 /// One word needs no cutting: every set holds it or not.
 fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surroundings>) -> Cells {
     let mut sets = FxHashMap::default();
-    let mut refused = FxHashSet::default();
+    let mut told = vec![false; texts.len()];
     for id in tested {
-        let Some(set) = texts.get(id.0 as usize) else {
+        let at = id.0 as usize;
+        let (Some(set), Some(told)) = (texts.get(at), told.get_mut(at)) else {
             continue;
         };
         let holds = match set {
@@ -159,21 +156,16 @@ fn single(word: String, texts: &[TextSet], tested: &[TextId], url: Option<&Surro
                 set.contains(&word)
             }
         };
-        match holds {
-            Some(true) => {
-                sets.insert(*id, Ranges::one(0));
-            }
-            Some(false) => {}
-            None => {
-                refused.insert(*id);
-            }
+        *told = holds.is_some();
+        if holds == Some(true) {
+            sets.insert(*id, Ranges::one(0));
         }
     }
     Cells {
         langs: vec![Lang::literal(word.as_bytes())],
         words: vec![word],
         sets,
-        refused,
+        told,
     }
 }
 
@@ -368,6 +360,25 @@ mod tests {
         assert_eq!(host.of(TextId(1)).unwrap().count(), 1);
         assert!(host.of(TextId(2)).unwrap().is_empty());
         assert!(host.of(TextId(3)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_set_that_was_not_looked_at_is_not_told() {
+        let texts = [
+            TextSet::domain("chime.aws", DomainScope::Tree),
+            TextSet::domain("example.com", DomainScope::Tree),
+        ];
+        for space in [TextSpace::below("chime.aws"), TextSpace::one("a.chime.aws")] {
+            let question = Question {
+                texts: BTreeMap::from([(Dim::Host, space)]),
+                ..Question::default()
+            };
+            let cells = cells(&question, &texts, &tested(&texts[..1]));
+            let host = &cells[&Dim::Host];
+            assert_eq!(host.of(TextId(0)).unwrap(), host.all());
+            assert_eq!(host.of(TextId(1)), None);
+            assert_eq!(host.of(TextId(2)), None);
+        }
     }
 
     #[test]
