@@ -12,24 +12,13 @@
     reason = "this suite runs another program, says what it skipped, and stops where it cannot go on"
 )]
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+mod web_server;
 
-use gatelint::config::{Facts, Input, NoFiles, Reading, kind};
-use gatelint::model::Layer;
-use gatelint::source::Sources;
-use gatelint::trace::{Certainty, Request, answer};
-use serde_json::json;
+use std::process::{Command, Stdio};
+
+use web_server::{Dice, Tally, ask, free_port, read, until_it_listens};
 
 const CONFIGS: u64 = 40;
-const URLS: [&str; 4] = [
-    "https://h1.test/",
-    "https://h2.test/",
-    "wss://h3.test/",
-    "https://h4.test/",
-];
 
 const BACKENDS: [&str; 2] = ["one", "two"];
 
@@ -49,10 +38,7 @@ fn haproxy_sends_the_policies_that_are_read() {
     std::fs::create_dir_all(&folder).unwrap();
     let mut tally = Tally::default();
     for seed in 0..configs {
-        let ports = [0, 1].map(|_| {
-            let free = TcpListener::bind("127.0.0.1:0").unwrap();
-            free.local_addr().unwrap().port()
-        });
+        let ports = [0, 1].map(|_| free_port());
         let config = config(seed, ports);
         let path = folder.join("haproxy.cfg");
         std::fs::write(&path, &config).unwrap();
@@ -63,15 +49,7 @@ fn haproxy_sends_the_policies_that_are_read() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", ports[0])).is_err() {
-            let refused = server.try_wait().unwrap().is_some();
-            assert!(
-                !refused && started.elapsed() < Duration::from_secs(20),
-                "haproxy refuses seed {seed}:\n{config}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until_it_listens(&mut server, ports[0], &format!("seed {seed}:\n{config}"));
         let answers = BACKENDS.map(|backend| ask(ports[0], &format!("/{backend}")));
         server.kill().unwrap();
         server.wait().unwrap();
@@ -98,82 +76,7 @@ fn haproxy_sends_the_policies_that_are_read() {
         }
     }
     std::fs::remove_dir_all(&folder).unwrap();
-    eprintln!(
-        "{configs} configs: {} allowed and {} blocked alike, {} left open",
-        tally.allowed, tally.blocked, tally.open
-    );
-    assert!(
-        tally.wrong.is_empty(),
-        "{} wrong:\n{}",
-        tally.wrong.len(),
-        tally.wrong.join("\n")
-    );
-    assert!(
-        tally.open * 4 < tally.allowed + tally.blocked,
-        "too much is left open"
-    );
-}
-
-#[derive(Default)]
-struct Tally {
-    allowed: usize,
-    blocked: usize,
-    open: usize,
-    wrong: Vec<String>,
-}
-
-impl Tally {
-    fn compare(&mut self, what: &str, ours: &(Sources, Reading), gate: Option<usize>, sent: &[u8]) {
-        let (sent_sources, theirs) = read("csp", sent);
-        for url in URLS {
-            let request = json!({"kind": "connect", "url": url});
-            let request = Request::from_value(Layer::Fetch, request).unwrap();
-            let expected = answer(&sent_sources, &theirs.gates, &request).verdict;
-            let predicted = gate.map_or(Certainty::Allowed, |gate| {
-                answer(&ours.0, &ours.1.gates[gate..=gate], &request).verdict
-            });
-            match predicted {
-                _ if predicted == expected && expected == Certainty::Allowed => self.allowed += 1,
-                _ if predicted == expected => self.blocked += 1,
-                Certainty::Undecided => self.open += 1,
-                Certainty::Allowed | Certainty::Denied => self.wrong.push(format!(
-                    "{url}: {predicted:?}, HAProxy: {expected:?}; {what}"
-                )),
-            }
-        }
-    }
-}
-
-fn read(name: &str, bytes: &[u8]) -> (Sources, Reading) {
-    let sources = Sources::new();
-    let input = Input {
-        file: sources.add("a", bytes.to_vec()).unwrap(),
-        path: "a",
-        bytes,
-    };
-    let reading = (kind(name).unwrap().read)(&input, &NoFiles, &Facts::default());
-    (sources, reading)
-}
-
-fn ask(port: u16, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: a.test\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
-}
-
-/// Numbers that are the same for the same seed (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, count: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % count
-    }
+    tally.conclude(configs);
 }
 
 fn config(seed: u64, ports: [u16; 2]) -> String {

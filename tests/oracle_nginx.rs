@@ -11,25 +11,15 @@
     reason = "this suite runs another program, says what it skipped, and stops where it cannot go on"
 )]
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+mod web_server;
+
 use std::path::Path;
 use std::process::Command;
 
-use gatelint::config::{Facts, Input, NoFiles, Reading, kind};
-use gatelint::model::Layer;
-use gatelint::source::Sources;
-use gatelint::trace::{Certainty, Request, answer};
-use serde_json::json;
+use web_server::{Dice, Tally, ask, free_port, read, until_it_listens};
 
 const CONFIGS: u64 = 40;
 const LOCATIONS: [&str; 3] = ["/a/", "/a/b/", "/c/"];
-const URLS: [&str; 4] = [
-    "https://h1.test/",
-    "https://h2.test/",
-    "wss://h3.test/",
-    "https://h4.test/",
-];
 
 #[test]
 fn nginx_sends_the_policies_that_are_read() {
@@ -44,95 +34,43 @@ fn nginx_sends_the_policies_that_are_read() {
     }
     let folder = std::env::temp_dir().join(format!("gatelint-nginx-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let (mut blocked, mut allowed, mut wrong) = (0, 0, Vec::new());
+    let mut tally = Tally::default();
     for seed in 0..CONFIGS {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let config = config(seed, port, &folder);
         let path = folder.join("nginx.conf");
         std::fs::write(&path, &config).unwrap();
-        let run = |more: &[&str]| {
-            let mut command = Command::new(&nginx);
-            command.arg("-p").arg(&folder).arg("-c").arg(&path);
-            command.args(more).status().unwrap().success()
-        };
-        // The first process returns when the socket is bound.
-        assert!(run(&[]), "nginx refuses seed {seed}:\n{config}");
+        // As one process in the foreground, so that it ends with this test.
+        let mut server = Command::new(&nginx)
+            .args(["-g", "daemon off; master_process off;", "-p"])
+            .arg(&folder)
+            .arg("-c")
+            .arg(&path)
+            .spawn()
+            .unwrap();
+        until_it_listens(&mut server, port, &format!("seed {seed}:\n{config}"));
         let paths = ["/x/"].into_iter().chain(LOCATIONS);
         let answers: Vec<(&str, Vec<u8>)> = paths.map(|path| (path, ask(port, path))).collect();
-        assert!(run(&["-s", "quit"]));
-        let (sources, ours) = read("nginx", config.as_bytes());
+        server.kill().unwrap();
+        server.wait().unwrap();
+        let ours = read("nginx", config.as_bytes());
         for (path, sent) in answers {
-            let (sent_sources, theirs) = read("csp", &sent);
             // A location without headers of its own sends what the block around it does.
             let names = [
                 format!("server a.test location {path}"),
                 "server a.test".to_owned(),
                 "http".to_owned(),
             ];
+            let gates = &ours.1.gates;
             let gate = names
                 .iter()
-                .find_map(|name| ours.gates.iter().find(|gate| gate.name == *name));
-            for url in URLS {
-                let request = json!({"kind": "connect", "url": url});
-                let request = Request::from_value(Layer::Fetch, request).unwrap();
-                let expected = answer(&sent_sources, &theirs.gates, &request).verdict;
-                let predicted = gate.map_or(Certainty::Allowed, |gate| {
-                    answer(&sources, std::slice::from_ref(gate), &request).verdict
-                });
-                if predicted != expected {
-                    wrong.push(format!(
-                        "seed {seed} {path} {url}: {predicted:?}, nginx: {expected:?}\n{config}"
-                    ));
-                } else if expected == Certainty::Allowed {
-                    allowed += 1;
-                } else {
-                    blocked += 1;
-                }
-            }
+                .find_map(|name| gates.iter().position(|gate| gate.name == *name));
+            tally.compare(&format!("seed {seed} {path}\n{config}"), &ours, gate, &sent);
         }
     }
     std::fs::remove_dir_all(&folder).unwrap();
-    eprintln!("{CONFIGS} configs: {allowed} allowed and {blocked} blocked alike");
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-}
-
-fn read(name: &str, bytes: &[u8]) -> (Sources, Reading) {
-    let sources = Sources::new();
-    let input = Input {
-        file: sources.add("a", bytes.to_vec()).unwrap(),
-        path: "a",
-        bytes,
-    };
-    let reading = (kind(name).unwrap().read)(&input, &NoFiles, &Facts::default());
-    (sources, reading)
-}
-
-fn ask(port: u16, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: a.test\r\n\r\n").unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    answer
-}
-
-/// Numbers that are the same for the same seed (`SplitMix64`).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, count: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % count
-    }
+    tally.conclude(CONFIGS);
+    assert_eq!(tally.open, 0, "every line of these configs is read");
 }
 
 fn config(seed: u64, port: u16, folder: &Path) -> String {
